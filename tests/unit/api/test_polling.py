@@ -1,0 +1,327 @@
+"""The poll decision: its times, what it costs, that it is total, and what its errors say."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from statistics import NormalDist, fmean
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_asposeocr.api.polling import (
+    Poller,
+    PollOutcome,
+    PollSchedule,
+    PollVerdict,
+    failure,
+    failure_of,
+    is_transient,
+)
+from airflow_provider_asposeocr.api.results import OcrTask, TaskStatus
+from airflow_provider_asposeocr.exceptions import (
+    AsposeOcrAmbiguousSubmissionError,
+    AsposeOcrAuthError,
+    AsposeOcrCancelledError,
+    AsposeOcrInputError,
+    AsposeOcrProtocolError,
+    AsposeOcrRateLimitError,
+    AsposeOcrRequestError,
+    AsposeOcrServiceError,
+    AsposeOcrTaskError,
+    AsposeOcrTaskNotFoundError,
+    AsposeOcrTimeoutError,
+)
+from tests.unit.api.exchanges import JOB
+
+START = 1_700_000_000.0
+STEADY = PollSchedule(jitter=0)
+TRANSIENT = [AsposeOcrServiceError, AsposeOcrRateLimitError, AsposeOcrProtocolError]
+PERMANENT = [
+    AsposeOcrInputError,
+    AsposeOcrAuthError,
+    AsposeOcrRequestError,
+    AsposeOcrAmbiguousSubmissionError,
+    AsposeOcrCancelledError,
+]
+PENDING = OcrTask(JOB, TaskStatus.PENDING)
+
+
+def poll_times(until: float, schedule: PollSchedule = STEADY) -> list[float]:
+    """The ages of a job at its polls, up to the first one after it ended."""
+    poller = Poller(schedule, START)
+    ages, outcome = [], poller.first(START)
+    while not ages or ages[-1] < until:
+        ages.append((ages[-1] if ages else 0.0) + outcome.delay)
+        outcome = poller.on_answer(PENDING, START + ages[-1])
+    return ages
+
+
+def cost(ends: list[float]) -> tuple[list[int], list[float]]:
+    """How many polls each of these jobs takes, and how long after its end the last one comes."""
+    polls = [poll_times(end) for end in ends]
+    return [len(ages) for ages in polls], [ages[-1] - end for ages, end in zip(polls, ends, strict=True)]
+
+
+class TestDefaultSchedule:
+    def test_times(self):
+        expected = [2, 4.5, 7.625, 11.53, 16.41, 22.52, 30.15, 39.68, 49.68, 59.68, 69.68]
+        assert poll_times(60) == pytest.approx(expected, abs=0.005)
+
+    def test_is_the_series_of_waits_that_grow_by_the_backoff(self):
+        ages = [0.0, *poll_times(300)]
+        waits = [later - earlier for earlier, later in pairwise(ages)]
+        assert waits == pytest.approx([min(2 * 1.25**at, 10) for at in range(len(waits))])
+
+    # The bold row of the table "Polling" in the performance reference: calls per job and mean delay, for jobs whose
+    # durations spread evenly by 10 % around the column's.
+    @pytest.mark.parametrize(
+        ("duration", "calls", "delay"), [(1, 1, 1), (3, 2, 1.5), (8, 3.7, 2.5), (15, 5, 1.6), (60, 10.5, 5)]
+    )
+    def test_cost(self, duration, calls, delay):
+        ends = [duration * (0.9 + 0.2 * (at + 0.5) / 2000) for at in range(2000)]
+        polls, delays = cost(ends)
+        assert fmean(polls) == pytest.approx(calls, abs=0.06)
+        assert fmean(delays) == pytest.approx(delay, abs=0.06)
+
+    def test_cost_of_lognormal_jobs(self):
+        """Median 4 s, sigma 0.8."""
+        quantiles = [(at + 0.5) / 4000 for at in range(4000)]
+        ends = [math.exp(math.log(4) + 0.8 * NormalDist().inv_cdf(quantile)) for quantile in quantiles]
+        polls, delays = cost(ends)
+        assert fmean(polls) == pytest.approx(2.6, abs=0.05)
+        assert fmean(delays) == pytest.approx(1.61, abs=0.015)
+        assert sorted(delays)[int(0.95 * len(delays))] == pytest.approx(3.7, abs=0.05)
+
+
+class TestSchedule:
+    @pytest.mark.parametrize(
+        ("values", "named"),
+        [
+            ({"interval": 0}, "poll_interval"),
+            ({"interval": -1}, "poll_interval"),
+            ({"interval": math.nan}, "poll_interval"),
+            ({"backoff": 0.9}, "poll_backoff"),
+            ({"backoff": math.nan}, "poll_backoff"),
+            ({"interval_max": 1}, "poll_interval_max"),
+            ({"interval": 11}, "poll_interval_max"),
+            ({"interval_max": math.nan}, "poll_interval_max"),
+            ({"jitter": 1}, "jitter"),
+            ({"jitter": -0.1}, "jitter"),
+        ],
+    )
+    def test_values_that_make_none(self, values, named):
+        with pytest.raises(AsposeOcrInputError, match=named):
+            PollSchedule(**values)
+
+    @pytest.mark.parametrize(("drawn", "wait"), [(min, 1.8), (max, 2.2)])
+    def test_jitter_goes_both_ways(self, drawn, wait):
+        assert PollSchedule().wait(0, drawn) == pytest.approx(wait)
+
+    def test_fixed_interval(self):
+        schedule = PollSchedule(interval=5, backoff=1, interval_max=5, jitter=0)
+        assert poll_times(24, schedule) == [5, 10, 15, 20, 25]
+
+    def test_a_clock_that_was_set_back_does_not_hurry(self):
+        assert STEADY.wait(-3600) == 2
+
+
+schedules = st.builds(
+    lambda interval, backoff, more, jitter: PollSchedule(interval, backoff, interval + more, jitter),
+    st.floats(0.01, 100),
+    st.floats(1, 10),
+    st.floats(0, 1000),
+    st.floats(0, 0.99),
+)
+errors = st.sampled_from([*TRANSIENT, *PERMANENT]).map(lambda kind: kind("broken"))
+asked_to_wait = st.floats(0, 1000).map(lambda seconds: AsposeOcrRateLimitError("slow down", retry_after=seconds))
+events = st.sampled_from([OcrTask(JOB, status) for status in TaskStatus]) | errors | asked_to_wait
+
+
+def decide(poller: Poller, event: OcrTask | Exception | None, now: float) -> PollOutcome:
+    if event is None:
+        return poller.first(now)
+    return poller.on_answer(event, now) if isinstance(event, OcrTask) else poller.on_failure(event, now)
+
+
+class TestDecision:
+    @given(schedules, st.none() | events, st.floats(-10, 1e5), st.none() | st.floats(-10, 1e5), st.integers(0, 6))
+    def test_total_never_too_fast_never_beyond_the_deadline(self, schedule, event, age, deadline, failures):
+        now = START + age
+        poller = Poller(schedule, START, None if deadline is None else START + deadline, failures=failures)
+        outcome = decide(poller, event, now)
+        assert outcome.verdict in PollVerdict
+        assert outcome.is_final == (outcome.verdict is not PollVerdict.WAIT)
+        if not outcome.is_final:
+            assert outcome.delay >= schedule.least - 1e-6
+            assert poller.deadline is None or now + outcome.delay <= poller.deadline + 1e-6
+            assert outcome.delay <= max(schedule.interval_max * 1.99, getattr(event, "retry_after", None) or 0) + 1e-6
+        if isinstance(event, OcrTask) and event.status.is_terminal:
+            assert outcome.verdict == event.status.value
+        if poller.deadline is not None and now >= poller.deadline:
+            assert outcome.is_final
+
+    @given(schedules, st.lists(events, max_size=30), st.floats(0, 500))
+    def test_a_whole_life(self, schedule, happenings, timeout):
+        """However a job goes, its polls are spaced, and end by the deadline."""
+        now, deadline = START, START + timeout
+        poller = Poller(schedule, START, deadline)
+        outcome = poller.first(now)
+        for event in happenings:
+            if outcome.is_final:
+                break
+            assert outcome.delay >= schedule.least - 1e-6
+            now += outcome.delay
+            assert now <= deadline + 1e-6
+            outcome = decide(poller, event, now)
+
+    @pytest.mark.parametrize("status", [TaskStatus.COMPLETED, TaskStatus.ERROR, TaskStatus.NOT_EXIST])
+    def test_the_state_comes_before_the_deadline(self, status):
+        poller = Poller(STEADY, START, deadline=START + 10)
+        task = OcrTask(JOB, status)
+        outcome = poller.on_answer(task, START + 99)
+        assert (outcome.verdict, outcome.task) == (PollVerdict(status.value), task)
+
+    @pytest.mark.parametrize("status", [TaskStatus.PENDING, TaskStatus.PROCESSING])
+    def test_the_deadline(self, status):
+        poller = Poller(STEADY, START, deadline=START + 10)
+        task = OcrTask(JOB, status)
+        assert poller.on_answer(task, START + 4).delay == 3
+        assert poller.on_answer(task, START + 7).delay == 3
+        assert poller.on_answer(task, START + 8).delay == 2
+        assert poller.on_answer(task, START + 8.1).verdict is PollVerdict.TIMED_OUT
+        assert poller.on_answer(task, START + 10).verdict is PollVerdict.TIMED_OUT
+
+    @pytest.mark.parametrize("kind", TRANSIENT)
+    def test_five_failures_in_a_row_are_survived(self, kind):
+        poller = Poller(STEADY, START)
+        for failures in range(1, 6):
+            assert poller.on_failure(kind("broken"), START).verdict is PollVerdict.WAIT
+            assert poller.failures == failures
+        last = kind("broken again")
+        outcome = poller.on_failure(last, START)
+        assert (outcome.verdict, outcome.error, outcome.reason) == (PollVerdict.GAVE_UP, last, "broken again")
+
+    def test_an_answer_forgives_the_failures_before_it(self):
+        poller = Poller(STEADY, START)
+        for _ in range(3):
+            for _ in range(5):
+                assert not poller.on_failure(AsposeOcrServiceError("broken"), START).is_final
+            assert not poller.on_answer(PENDING, START).is_final
+            assert poller.failures == 0
+
+    def test_how_many_failures_is_settable(self):
+        assert Poller(STEADY, START, max_failures=0).on_failure(AsposeOcrServiceError(), START).is_final
+
+    @pytest.mark.parametrize(("asked", "delay"), [(None, 2), (1, 2), (30, 30)])
+    @pytest.mark.parametrize("kind", [AsposeOcrServiceError, AsposeOcrRateLimitError])
+    def test_retry_after(self, kind, asked, delay):
+        assert Poller(STEADY, START).on_failure(kind("busy", retry_after=asked), START).delay == delay
+
+    @pytest.mark.parametrize("kind", PERMANENT)
+    def test_permanent_faults_end_it_at_once(self, kind):
+        error = kind("refused")
+        outcome = Poller(STEADY, START).on_failure(error, START)
+        assert (outcome.verdict, outcome.error) == (PollVerdict.REFUSED, error)
+        assert not is_transient(error)
+
+
+class TestFailures:
+    def of(self, outcome, **more):
+        return failure_of(outcome, endpoint="DetectRegions", ocr_task_id=JOB, image="s3://scans/page.png", **more)
+
+    @pytest.mark.parametrize(
+        ("outcome", "kind", "is_permanent", "words"),
+        [
+            (
+                PollOutcome(PollVerdict.ERROR, task=OcrTask(JOB, TaskStatus.ERROR, messages=("too dark", "too small"))),
+                AsposeOcrTaskError,
+                False,
+                ["too dark; too small", "A retry submits the document again, which is billed again"],
+            ),
+            (
+                PollOutcome(PollVerdict.ERROR, task=OcrTask(JOB, TaskStatus.ERROR)),
+                AsposeOcrTaskError,
+                False,
+                ["gave no reason"],
+            ),
+            (
+                PollOutcome(PollVerdict.NOT_EXIST, task=OcrTask(JOB, TaskStatus.NOT_EXIST)),
+                AsposeOcrTaskNotFoundError,
+                False,
+                ["older than 24 hours", "submits the document again"],
+            ),
+            (
+                PollOutcome(PollVerdict.TIMED_OUT, task=PENDING),
+                AsposeOcrTimeoutError,
+                False,
+                ["did not end in time. It was cancelled."],
+            ),
+            (
+                PollOutcome(PollVerdict.TIMED_OUT, error=AsposeOcrServiceError("HTTP 503.")),
+                AsposeOcrTimeoutError,
+                False,
+                ["The last poll said: HTTP 503. It was cancelled."],
+            ),
+            (
+                PollOutcome(PollVerdict.GAVE_UP, error=AsposeOcrServiceError("HTTP 503.", retry_after=7)),
+                AsposeOcrServiceError,
+                False,
+                ["too many failures in a row", "HTTP 503.", "left in place", "goes on with it and is not billed again"],
+            ),
+            (
+                PollOutcome(PollVerdict.REFUSED, error=AsposeOcrRequestError("HTTP 403.")),
+                AsposeOcrRequestError,
+                True,
+                ["HTTP 403."],
+            ),
+            (
+                PollOutcome(PollVerdict.REFUSED, error=AsposeOcrAuthError("No such client.")),
+                AsposeOcrAuthError,
+                True,
+                ["No such client.", "left in place", "fetched by its id for 24 hours", "submits the document again"],
+            ),
+        ],
+    )
+    def test_class_permanence_and_words(self, outcome, kind, is_permanent, words):
+        error = self.of(outcome, aftermath="It was cancelled.")
+        assert type(error) is kind
+        assert isinstance(error, AirflowException)
+        assert isinstance(error, AirflowFailException) == is_permanent
+        for word in [*words, JOB, "s3://scans/page.png", "DetectRegions"]:
+            assert word in str(error)
+        assert (error.ocr_task_id, error.image, error.endpoint) == (JOB, "s3://scans/page.png", "DetectRegions")
+
+    def test_messages_of_the_service_stay_apart(self):
+        task = OcrTask(JOB, TaskStatus.ERROR, messages=("too dark", "too small"))
+        assert self.of(PollOutcome(PollVerdict.ERROR, task=task)).messages == ("too dark", "too small")
+
+    def test_a_notice_of_a_waiting_job_is_no_failed_poll(self):
+        task = OcrTask(JOB, TaskStatus.PROCESSING, messages=("The queue is long",))
+        error = self.of(PollOutcome(PollVerdict.TIMED_OUT, task=task))
+        assert "poll failed" not in str(error)
+
+    @pytest.mark.parametrize("seconds", [None, 30])
+    def test_giving_up_passes_on_what_the_service_asked(self, seconds):
+        outcome = PollOutcome(PollVerdict.GAVE_UP, error=AsposeOcrRateLimitError("busy", retry_after=seconds))
+        assert self.of(outcome).retry_after == seconds
+
+    def test_giving_up_without_the_error_at_hand(self):
+        """What a trigger's event brings to the worker: words and a number."""
+        error = failure(PollVerdict.GAVE_UP, reason="busy", endpoint="DetectRegions", ocr_task_id=JOB, retry_after=5)
+        assert (type(error), error.retry_after) == (AsposeOcrServiceError, 5)
+
+    def test_refusal_without_the_error_at_hand_is_permanent(self):
+        error = failure(PollVerdict.REFUSED, reason="HTTP 403", endpoint="DetectRegions", ocr_task_id=JOB)
+        assert isinstance(error, AirflowFailException)
+        assert "HTTP 403" in str(error)
+        assert "24 hours" in str(error)
+
+    @pytest.mark.parametrize("verdict", [verdict for verdict in PollVerdict if verdict is not PollVerdict.COMPLETED])
+    def test_every_verdict_names_the_job(self, verdict):
+        error = failure(verdict, reason="", endpoint="DetectRegions", ocr_task_id=JOB)
+        assert JOB in str(error)
+        assert "  " not in str(error)
+        assert ".." not in str(error)
