@@ -1,0 +1,294 @@
+"""Runs the emulator: in the main thread for the command, in a background thread for tests."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import uvicorn
+
+from airflow_provider_asposeocr.emulator.application import Service, create_application
+from airflow_provider_asposeocr.emulator.calls import CallBook, CallReport
+from airflow_provider_asposeocr.emulator.engine import CachingReader, PageReader, RapidOcrReader, TextReader
+from airflow_provider_asposeocr.emulator.faults import FaultPlan, FaultRule, parse_rules
+from airflow_provider_asposeocr.emulator.jobs import Clock, JobQueue, JobSummary
+from airflow_provider_asposeocr.emulator.tokens import TokenDesk
+from airflow_provider_asposeocr.emulator.transport import TransparentProtocol
+
+DAY = 24 * 60 * 60.0
+_START_TIMEOUT = 30.0
+# Real load balancers keep a connection for about as long; uvicorn's 5 s would end it between two polls.
+_KEEP_ALIVE = 75
+
+
+class RemoteHostError(ValueError):
+    """The emulator would be reachable from other machines, and nobody said that this is wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmulatorOptions:
+    """
+    How the emulator behaves.
+
+    :param latency: seconds a job takes at least; the first third of them it is ``Pending``.
+    :param retention: seconds after which a job is ``NotExist``.
+    :param token_lifetime: seconds a token is good for.
+    :param client_id: the only client id that gets a token; any, if ``None``.
+    :param client_secret: the only secret that gets a token; any, if ``None``.
+    :param workers: how many images are read at the same time; by default one per processor, at most four.
+    """
+
+    latency: float = 0.0
+    retention: float = DAY
+    token_lifetime: float = 3600.0
+    client_id: str | None = None
+    client_secret: str | None = None
+    workers: int | None = None
+
+
+class NotifyingServer(uvicorn.Server):
+    """
+    A uvicorn server that says when it serves.
+
+    :param config: of uvicorn.
+    :param on_ready: called once, when the first request may come.
+    """
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """
+        Begin to serve.
+
+        :param sockets: to listen on.
+        """
+        await super().startup(sockets)
+        self._on_ready()
+
+
+class Emulator:
+    """
+    An emulator that is ready to be served: its parts, and the socket it listens on.
+
+    :param options: how it behaves.
+    :param host: address to listen on.
+    :param port: 0 for one that is free.
+    :param allow_remote: whether the address may be one that other machines can reach.
+    :param reader: reads the images; by default RapidOCR, with a memory.
+    :param clock: seconds from any start.
+    :raises RemoteHostError: if the address can be reached from other machines, without leave.
+    """
+
+    def __init__(
+        self,
+        options: EmulatorOptions,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        allow_remote: bool = False,
+        reader: TextReader | None = None,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        if not allow_remote and not is_loopback(host):
+            raise RemoteHostError(
+                f"{host} can be reached from other machines, and the emulator lets anybody in: use 127.0.0.1, or allow "
+                "it with --allow-remote."
+            )
+        self.reader: TextReader = reader if reader is not None else CachingReader(RapidOcrReader())
+        self.book = CallBook()
+        self.plan = FaultPlan()
+        self.queue = JobQueue(
+            latency=options.latency,
+            retention=options.retention,
+            workers=options.workers or min(4, os.cpu_count() or 1),
+            clock=clock,
+        )
+        tokens = TokenDesk(
+            lifetime=options.token_lifetime,
+            client_id=options.client_id,
+            client_secret=options.client_secret,
+            clock=clock,
+        )
+        service = Service(
+            tokens=tokens, queue=self.queue, book=self.book, plan=self.plan, reader=PageReader(self.reader)
+        )
+        self._app = create_application(service)
+        self._socket = socket.create_server((host, port), family=_family(host), backlog=2048)
+        bound_port = self._socket.getsockname()[1]
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{bound_port}"
+
+    def server(self, on_ready: Callable[[], None]) -> NotifyingServer:
+        """
+        The server to run.
+
+        :param on_ready: called once, when the first request may come.
+        """
+        config = uvicorn.Config(
+            self._app,
+            # Not uvloop, not httptools: connection faults need to know what is underneath.
+            loop="asyncio",
+            http=TransparentProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            timeout_keep_alive=_KEEP_ALIVE,
+            timeout_graceful_shutdown=1,
+        )
+        return NotifyingServer(config, on_ready)
+
+    def run(self, server: NotifyingServer) -> None:
+        """
+        Serve until the server is told to stop.
+
+        :param server: made by :meth:`server`.
+        """
+        try:
+            server.run(sockets=[self._socket])
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Listen no longer and read no further images."""
+        self._socket.close()
+        self.queue.close()
+
+
+class EmulatorServer:
+    """
+    A local Aspose.OCR Cloud for tests, in a background thread.
+
+    .. code-block:: python
+
+        with EmulatorServer(latency=0.1) as emulator:
+            hook = AsposeOcrHook(...)  # a connection whose host is emulator.url
+            ...
+            assert emulator.calls().count("POST", "RecognizeImage") == 1
+
+    :param latency: seconds a job takes at least; the first third of them it is ``Pending``.
+    :param retention: seconds after which a job is ``NotExist``.
+    :param token_lifetime: seconds a token is good for.
+    :param client_id: the only client id that gets a token; any, if ``None``.
+    :param client_secret: the only secret that gets a token; any, if ``None``.
+    :param workers: how many images are read at the same time.
+    :param port: to listen on; 0 for one that is free.
+    :param reader: reads the images; by default RapidOCR. A test that does not need the true text can pass a faster one.
+    :param clock: seconds from any start; a test can turn it forward instead of waiting.
+    """
+
+    def __init__(
+        self,
+        *,
+        latency: float = 0.0,
+        retention: float = DAY,
+        token_lifetime: float = 3600.0,
+        client_id: str | None = None,
+        client_secret: str | None = None,
+        workers: int | None = None,
+        port: int = 0,
+        reader: TextReader | None = None,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        options = EmulatorOptions(latency, retention, token_lifetime, client_id, client_secret, workers)
+        self._emulator = Emulator(options, port=port, reader=reader, clock=clock)
+        self._ready = threading.Event()
+        self._server = self._emulator.server(self._ready.set)
+        self._thread = threading.Thread(
+            target=self._emulator.run, args=(self._server,), name="aspose-ocr-emulator", daemon=True
+        )
+
+    @property
+    def url(self) -> str:
+        """Root of all its paths, such as ``http://127.0.0.1:8090``: the host of a connection."""
+        return self._emulator.url
+
+    @property
+    def reader(self) -> TextReader:
+        """What reads the images."""
+        return self._emulator.reader
+
+    def start(self) -> None:
+        """
+        Serve, and return when the first request may come.
+
+        :raises RuntimeError: if the server does not start.
+        """
+        self._thread.start()
+        deadline = time.monotonic() + _START_TIMEOUT
+        while not self._ready.wait(0.05):
+            if not self._thread.is_alive() or time.monotonic() > deadline:
+                raise RuntimeError("The emulator did not start.")
+
+    def stop(self) -> None:
+        """Stop serving, and return when it is done."""
+        self._server.should_exit = True
+        self._thread.join()
+
+    def __enter__(self) -> EmulatorServer:
+        """Serve."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop serving."""
+        self.stop()
+
+    def calls(self) -> CallReport:
+        """The calls received since the start or the last reset."""
+        return self._emulator.book.report()
+
+    def jobs(self) -> list[JobSummary]:
+        """The jobs, oldest first."""
+        return self._emulator.queue.summaries()
+
+    def add_faults(self, rules: Sequence[FaultRule | dict[str, Any]]) -> None:
+        """
+        Let calls go wrong, as ``POST /emulator/faults`` does.
+
+        :param rules: such as ``{"kind": "status", "status": 503, "method": "POST", "count": 2}``.
+        :raises pydantic.ValidationError: where a rule is wrong.
+        """
+        self._emulator.plan.add(parse_rules(rules))
+
+    def faults(self) -> list[FaultRule]:
+        """The rules that can still hit."""
+        return self._emulator.plan.left()
+
+    def clear_faults(self) -> None:
+        """Let nothing go wrong any more."""
+        self._emulator.plan.clear()
+
+    def reset(self) -> None:
+        """Forget jobs, calls and faults. Tokens stay good."""
+        self._emulator.queue.clear()
+        self._emulator.book.clear()
+        self._emulator.plan.clear()
+
+
+def is_loopback(host: str) -> bool:
+    """
+    Whether an address can only be reached from this machine.
+
+    :param host: a name or an address.
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        # Any other name may mean anything, now or later.
+        return host.lower() == "localhost"
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
