@@ -1,0 +1,1 @@
+"""Operators: one per endpoint of Aspose.OCR Cloud."""
