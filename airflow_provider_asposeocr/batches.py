@@ -17,7 +17,7 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from contextvars import copy_context
@@ -382,6 +382,7 @@ class BatchRun:
     :param names: the path of each image below the output folder, without extension.
     :param memory: what is remembered.
     :param woken: whether this goes on after a deferral, and is not a try of its own.
+    :param over: the ids of jobs that are known to have ended, as that which woke the worker.
     """
 
     def __init__(
@@ -393,6 +394,7 @@ class BatchRun:
         memory: BatchMemory,
         *,
         woken: bool = False,
+        over: Collection[str] = (),
     ) -> None:
         self._hook = hook
         self._plan = plan
@@ -401,6 +403,7 @@ class BatchRun:
         self._memory = memory
         self._polls = BatchPolls(sum(each.status is not DocumentStatus.COMPLETED for each in documents))
         self._waiting = deque(document.image for document in documents if document.status is DocumentStatus.WAITING)
+        self._over = frozenset(over)
         self._pollers: dict[str, Poller] = {}
         self._busy: set[asyncio.Task[None]] = set()
         self._in_flight: set[str] = set()
@@ -604,7 +607,7 @@ class BatchRun:
         now = time.time()
         started, deadline = document.submitted_at or now, document.deadline or now + self._plan.timeout
         self._pollers[document.image] = Poller(self._plan.schedule, started, deadline)
-        self._polls.follow(document.image, started, deadline)
+        self._polls.follow(document.image, started, deadline, over=document.ocr_task_id in self._over)
         self._in_flight.add(document.image)
 
     async def _ask(self, hook: AsposeOcrAsyncHook, document: BatchDocument) -> None:

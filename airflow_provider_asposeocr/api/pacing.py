@@ -168,6 +168,8 @@ class _Job:
     asked_at: float = 0.0
     late: bool = False
     """Whether it was asked later than wanted: nobody was there, as while its task was deferred."""
+    over: bool = False
+    """Whether it is known to have ended, and only its result is to be fetched."""
 
     @property
     def due(self) -> float:
@@ -187,15 +189,16 @@ class BatchPolls:
         self._waiting: dict[str, _Job] = {}
         self._asking: dict[str, _Job] = {}
 
-    def follow(self, key: str, started_at: float, deadline: float) -> None:
+    def follow(self, key: str, started_at: float, deadline: float, *, over: bool = False) -> None:
         """
         Wait for a job.
 
         :param key: names it.
         :param started_at: when it was submitted.
         :param deadline: when it is asked for the last time.
+        :param over: whether it is known to have ended: it is asked at once, whatever others say.
         """
-        job = self._waiting[key] = _Job(started_at, deadline)
+        job = self._waiting[key] = _Job(started_at, deadline, over=over)
         self._plan(job)
 
     def take_due(self, now: float) -> list[str]:
@@ -207,7 +210,7 @@ class BatchPolls:
         due = [key for key, job in self._waiting.items() if job.due <= now]
         if self.pacer.knows_little:
             # One by one: an answer tells of the others of its age.
-            due = due[: 0 if self._asking else 1]
+            due = [key for key in due if self._waiting[key].over] or due[: 0 if self._asking else 1]
         for key in due:
             job = self._asking[key] = self._waiting.pop(key)
             job.late = job.wanted is None or now - max(job.wanted, job.not_before) > PUNCTUAL
@@ -253,13 +256,18 @@ class BatchPolls:
         :param now: the time.
         """
         job = self._asking.pop(key)
+        job.over = False
         age = job.asked_at - job.started_at
         pacer = self.pacer
         pacer.learn(age, ended=False)
         if pacer.knows and pacer.knows_little:
             later = pacer.next_ask(age)
             for other in self._waiting.values():
-                if other.wanted is not None and (other.wanted <= now or now - other.started_at <= age):
+                if (
+                    other.wanted is not None
+                    and not other.over
+                    and (other.wanted <= now or now - other.started_at <= age)
+                ):
                     other.wanted = max(other.wanted, other.started_at + later)
         job.wanted = job.started_at + pacer.next_ask(age) if pacer.knows else None
         self._waiting[key] = job
@@ -298,4 +306,7 @@ class BatchPolls:
         self._waiting.pop(key, None)
 
     def _plan(self, job: _Job) -> None:
-        job.wanted = job.started_at + self.pacer.first_ask() if self.pacer.knows else None
+        if job.over:
+            job.wanted = job.started_at
+        else:
+            job.wanted = job.started_at + self.pacer.first_ask() if self.pacer.knows else None

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from airflow_provider_asposeocr.api.endpoints import endpoint_named
+from airflow_provider_asposeocr.api.polling import PollVerdict
 from airflow_provider_asposeocr.batches import (
     MANIFEST,
     BatchDocument,
@@ -49,6 +50,8 @@ KNOWN_BACKOFF = 1.1
 """How much longer the trigger waits each time at most, where the duration is about known."""
 _NAP = 0.5
 """Seconds. How long a thread sleeps at a stretch, so that it notices a kill."""
+_OVER = (PollVerdict.COMPLETED, PollVerdict.ERROR, PollVerdict.NOT_EXIST)
+"""What the trigger says of the job it watched where that has ended."""
 _IMAGE_SUFFIXES = frozenset({".bmp", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".gif", ".svg"})
 _GLOB = frozenset("*?[")
 
@@ -188,7 +191,8 @@ class AsposeOcrBatchOperator(OcrJobOperator):
         if not images:
             self.log.warning("There are no images in %s: nothing to do.", self.images)
         self._stop_if_killed()
-        self._batch = run = BatchRun(self.hook, plan, documents, names, memory, woken=woken)
+        over = [event["ocr_task_id"]] if event and event.get("status") in _OVER else []
+        self._batch = run = BatchRun(self.hook, plan, documents, names, memory, woken=woken, over=over)
         for age in _known_ages(event, documents):
             run.learn(age)
         self.log.info("Batch of %d documents: %s", len(documents), run.progress())
