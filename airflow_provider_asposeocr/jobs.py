@@ -51,8 +51,6 @@ DEFERRAL_SLACK = 60.0
 """Seconds by which Airflow's own time-out, a net only, comes after the trigger's deadline."""
 FETCH_TIMEOUT = 600.0
 """Seconds within which a completed job's result must be fetched."""
-KILL_PATIENCE = 3.0
-"""Seconds that a signal handler waits for what it has started; Airflow's supervisor kills the process after 5."""
 LONGEST_CANCEL = 30.0
 """Seconds after which an interrupted task no longer waits for its job to be cancelled."""
 STATES_A_USER_SETS = frozenset({"failed", "success", "skipped", "removed", "restarting", "upstream_failed"})
@@ -126,6 +124,9 @@ class OcrJobOperator(BaseOperator):
     :param cancel_on_kill: whether to cancel the job when the user ends the task, or the time is over. A worker's end
         cancels nothing: the next try goes on with the job.
     """
+
+    kill_patience = 3.0
+    """Seconds that a signal handler waits for what it has started; Airflow's supervisor kills the process after 5."""
 
     def __init__(
         self,
@@ -257,7 +258,7 @@ class OcrJobOperator(BaseOperator):
             killing = threading.Thread(target=self._kill, args=(timed_out,), name="aspose-ocr-kill", daemon=True)
             killing.start()
             self._killing = killing
-        killing.join(LONGEST_CANCEL if timed_out else KILL_PATIENCE)
+        killing.join(LONGEST_CANCEL if timed_out else self.kill_patience)
 
     def deliver_task(self, context: Context, job: OcrJob, task: OcrTask) -> dict[str, Any]:
         """

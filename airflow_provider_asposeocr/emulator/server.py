@@ -112,14 +112,14 @@ class Emulator:
             workers=options.workers or min(4, os.cpu_count() or 1),
             clock=clock,
         )
-        tokens = TokenDesk(
+        self.tokens = TokenDesk(
             lifetime=options.token_lifetime,
             client_id=options.client_id,
             client_secret=options.client_secret,
             clock=clock,
         )
         service = Service(
-            tokens=tokens, queue=self.queue, book=self.book, plan=self.plan, reader=PageReader(self.reader)
+            tokens=self.tokens, queue=self.queue, book=self.book, plan=self.plan, reader=PageReader(self.reader)
         )
         self._app = create_application(service)
         self._socket = socket.create_server((host, port), family=_family(host), backlog=2048)
@@ -252,6 +252,10 @@ class EmulatorServer:
     def jobs(self) -> list[JobSummary]:
         """The jobs, oldest first."""
         return self._emulator.queue.summaries()
+
+    def tokens(self) -> list[str]:
+        """The tokens it has issued and still accepts: what must not stand in any log."""
+        return self._emulator.tokens.valid()
 
     def add_faults(self, rules: Sequence[FaultRule | dict[str, Any]]) -> None:
         """

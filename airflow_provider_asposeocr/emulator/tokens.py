@@ -52,6 +52,12 @@ class TokenDesk:
             self._expiries[token] = now + self.lifetime
         return token
 
+    def valid(self) -> list[str]:
+        """The tokens that are good now."""
+        now = self._clock()
+        with self._lock:
+            return [token for token, expiry in self._expiries.items() if expiry > now]
+
     def accepts(self, authorization: str | None) -> bool:
         """
         Whether a token is one of ours and still good.

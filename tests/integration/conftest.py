@@ -1,14 +1,12 @@
-"""What the tests on a running Airflow share: one reader of images, and a record of all tokens ever issued."""
+"""What the tests on a running Airflow share: one reader of images, and connections to emulators."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from airflow_provider_asposeocr.emulator import EmulatorServer, TextReader
-from airflow_provider_asposeocr.emulator.tokens import TokenDesk
 from tests.conftest import CLIENT_ID, CLIENT_SECRET
 
 
@@ -18,21 +16,6 @@ def reader() -> TextReader:
     from airflow_provider_asposeocr.emulator.engine import CachingReader, RapidOcrReader
 
     return CachingReader(RapidOcrReader())
-
-
-@pytest.fixture(scope="session")
-def issued_tokens() -> Iterator[list[str]]:
-    """Every token that an emulator in this process gives out, from the moment this fixture is used."""
-    tokens: list[str] = []
-    issue = TokenDesk.issue
-
-    def recording(desk: TokenDesk) -> str:
-        tokens.append(issue(desk))
-        return tokens[-1]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TokenDesk, "issue", recording)
-        yield tokens
 
 
 def connection_to(emulator: EmulatorServer, **extra: Any) -> dict[str, Any]:

@@ -92,6 +92,16 @@ def test_missing_or_wrong_token_is_a_401_problem_document(client, endpoint, auth
     assert response.json()["status"] == 401
 
 
+def test_tokens_that_are_good_are_known(client, emulator, clock):
+    first = client.session.headers["Authorization"].removeprefix("Bearer ")
+    assert emulator.tokens() == [first]
+    clock.now += 30
+    second = client.authorize().session.headers["Authorization"].removeprefix("Bearer ")
+    assert emulator.tokens() == [first, second]
+    clock.now += 30
+    assert emulator.tokens() == [second]
+
+
 def test_token_expires(client, clock, image):
     job_id = client.submit("RecognizeImage", image)
     clock.now += 49.9

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout
+from requests.adapters import HTTPAdapter
 
 from airflow_provider_asposeocr.api.results import TaskStatus
 from airflow_provider_asposeocr.exceptions import (
@@ -18,7 +21,6 @@ from airflow_provider_asposeocr.exceptions import (
     AsposeOcrTaskNotFoundError,
 )
 from airflow_provider_asposeocr.hooks.aspose_ocr import AsposeOcrHook
-from airflow_provider_asposeocr.hooks.transports import RequestsTransport
 from tests.unit.hooks.conftest import JOB, TEXT, answer, sha256, task_answer
 
 ENDPOINT = "RecognizeImage"
@@ -297,6 +299,26 @@ class TestJournal:
 
         return submit
 
+    @pytest.fixture
+    def adapted(self, connection):
+        """Lets something see each submission before it goes out over the connection's session."""
+        session = AsposeOcrHook(connection).get_conn()
+        usual = session.get_adapter("http://")
+
+        class SeesSubmissions(HTTPAdapter):
+            def send(self, request, *args, **kwargs):
+                if request.method == "POST" and ENDPOINT in request.url:
+                    self.see(request)
+                return super().send(request, *args, **kwargs)
+
+        def adapt(see):
+            adapter = SeesSubmissions()
+            adapter.see = see
+            session.mount("http://", adapter)
+
+        yield adapt
+        session.mount("http://", usual)
+
     def test_accepted(self, told):
         assert told() == ["sends"]
 
@@ -334,40 +356,36 @@ class TestJournal:
         assert journal.told == ["sends", "refused"] * 2
 
     @pytest.mark.parametrize("interruption", [AirflowTaskTimeout, KeyboardInterrupt])
-    def test_interrupted(self, told, monkeypatch, interruption):
+    @pytest.mark.parametrize(
+        ("parts", "end"),
+        [
+            pytest.param(None, ["sends"], id="the whole body is out"),
+            pytest.param(2, ["sends", "refused"], id="the prefix and the one chunk of the document are out"),
+            pytest.param(3, ["sends"], id="the end is out"),
+        ],
+    )
+    def test_interrupted(self, told, adapted, interruption, parts, end):
         """Airflow's `execution_timeout` cuts in anywhere."""
-        exchange = RequestsTransport.exchange
-        parts = None
 
-        def interrupted(transport, request):
-            if not request.is_submission:
-                return exchange(transport, request)
-            body = iter(request.body)
-            for _ in body if parts is None else range(parts):
-                next(body, None)
+        def interrupted(request):
+            for _ in itertools.islice(request.body, parts):
+                pass
             raise interruption
 
-        monkeypatch.setattr(RequestsTransport, "exchange", interrupted)
-        assert told() == ["sends", interruption]
-        # The prefix and the one chunk of the document are out, its end is not; then its end is.
-        parts = 2
-        assert told() == ["sends", "refused", interruption]
-        parts = 3
-        assert told() == ["sends", interruption]
+        adapted(interrupted)
+        assert told() == [*end, interruption]
 
-    def test_interrupted_before_it_connects_after_one_that_was_refused(self, told, emulator, monkeypatch):
+    def test_interrupted_before_it_connects_after_one_that_was_refused(self, told, adapted, emulator):
         emulator.add_faults([{"kind": "status", "status": 503, "method": "POST", "path": ENDPOINT}])
-        exchange = RequestsTransport.exchange
         posts = 0
 
-        def interrupted_at_the_second(transport, request):
+        def interrupted_at_the_second(request):
             nonlocal posts
-            posts += request.is_submission
+            posts += 1
             if posts == 2:
                 raise KeyboardInterrupt
-            return exchange(transport, request)
 
-        monkeypatch.setattr(RequestsTransport, "exchange", interrupted_at_the_second)
+        adapted(interrupted_at_the_second)
         assert told() == ["sends", "refused", "sends", "refused", KeyboardInterrupt]
 
 

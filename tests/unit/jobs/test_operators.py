@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,6 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowFailException, AirflowTaskTimeout, TaskDeferred
 
-from airflow_provider_asposeocr import jobs
 from airflow_provider_asposeocr.emulator import EmulatorServer
 from airflow_provider_asposeocr.exceptions import (
     AsposeOcrAuthError,
@@ -27,7 +27,6 @@ from airflow_provider_asposeocr.exceptions import (
     AsposeOcrTaskError,
     AsposeOcrTimeoutError,
 )
-from airflow_provider_asposeocr.hooks.aspose_ocr import AsposeOcrHook
 from airflow_provider_asposeocr.operators.aspose_ocr import (
     AsposeOcrDetectRegionsOperator,
     AsposeOcrOperator,
@@ -404,16 +403,10 @@ class TestKill:
         assert store.kept[KEY]["ocr_task_id"] == slow_emulator.jobs()[0].id
 
     def test_what_was_interrupted_holds_the_lock(
-        self,
-        state: Any,
-        slow_emulator: EmulatorServer,
-        context: Any,
-        letter: str,
-        store: MemoryStore,
-        monkeypatch: pytest.MonkeyPatch,
+        self, state: Any, slow_emulator: EmulatorServer, context: Any, letter: str, store: MemoryStore
     ) -> None:
-        monkeypatch.setattr(jobs, "KILL_PATIENCE", 0.1)
         operator = recognize(letter)
+        operator.kill_patience = 0.1
         lock = threading.Lock()
         interrupted = False
 
@@ -451,45 +444,48 @@ class TestKill:
         letter: str,
         ended: str,
         error: type[Exception],
-        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         state(ended)
         operator = recognize(letter)
-        token = AsposeOcrHook._token
+        slow_emulator.add_faults([{"kind": "delay", "seconds": 0.15, "path": "connect/token"}])
 
-        def killed_meanwhile(hook: AsposeOcrHook, rejected: str | None) -> str:
+        def kill_before_it_has_a_token() -> None:
+            while not slow_emulator.calls().token_calls:
+                time.sleep(0.005)
             operator.on_kill()
-            return token(hook, rejected)
 
-        monkeypatch.setattr(AsposeOcrHook, "_token", killed_meanwhile)
+        killer = threading.Thread(target=kill_before_it_has_a_token)
+        killer.start()
         with pytest.raises(error):
             operator.execute(context)
+        killer.join()
         assert slow_emulator.calls().count("POST", "RecognizeImage") == 0
         assert store.kept == {}
 
     def test_execution_timeout(
-        self,
-        state: Any,
-        slow_emulator: EmulatorServer,
-        context: Any,
-        store: MemoryStore,
-        letter: str,
-        monkeypatch: pytest.MonkeyPatch,
+        self, state: Any, slow_emulator: EmulatorServer, context: Any, store: MemoryStore, letter: str
     ) -> None:
-        """As Airflow does it: `on_kill` is called while the time-out is handled, and the task is still running."""
+        """As Airflow does it: a signal ends the wait, `on_kill` is called meanwhile, and the task is still running."""
         state("running")
         operator = recognize(letter)
 
-        def too_long(duration: float) -> None:
-            raise AirflowTaskTimeout
+        def too_long(*_: Any) -> None:
+            # Once it waits: what comes sooner is another test.
+            if slow_emulator.calls().count("GET", "RecognizeImage"):
+                raise AirflowTaskTimeout
 
-        monkeypatch.setattr(operator, "_sleep", too_long)
-        with pytest.raises(AirflowTaskTimeout):  # noqa: PT012
-            try:
-                operator.execute(context)
-            except AirflowTaskTimeout:
-                operator.on_kill()
-                raise
+        before = signal.signal(signal.SIGALRM, too_long)
+        signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+        try:
+            operator.execute(context)
+        except AirflowTaskTimeout:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            operator.on_kill()
+        else:
+            pytest.fail("the wait ended by itself")
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
         assert slow_emulator.jobs()[0].cancelled
         assert store.kept == {}
 
