@@ -114,9 +114,7 @@ Language = Annotated[str, BeforeValidator(_known_spelling), Field(min_length=1, 
 
 
 class _WireModel(BaseModel):
-    model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
 
 
 class Rectangle(_WireModel):
