@@ -16,6 +16,12 @@ from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
+from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]
+
+try:
+    from airflow.sdk.io import attach
+except ImportError:  # Airflow 2.11
+    from airflow.io.store import attach  # type: ignore[import-not-found, no-redef]
 
 from airflow_provider_asposeocr.api.images import HEAD_SIZE, ImageFacts, image_facts
 from airflow_provider_asposeocr.exceptions import AsposeOcrInputError
@@ -88,9 +94,13 @@ def storage_path(path: Any, storage_conn_id: str | None = None) -> ObjectStorage
     if isinstance(path, ObjectStoragePath):
         return path
     text = str(path)
-    if text and not urlsplit(text).scheme:
+    scheme = urlsplit(text).scheme
+    if text and not scheme:
         # Airflow 2.11 takes a relative path to begin at the root.
         text = os.path.abspath(text)  # noqa: PTH100 - resolves no links
+    if scheme in ("", "file"):
+        # What Airflow would open it with, but without looking through all providers: the Amazon one alone takes 0.16 s.
+        attach("file", fs=LocalFileSystem())
     try:
         stored = ObjectStoragePath(text, conn_id=storage_conn_id)
         # Airflow 2.11 looks for what opens it only now.

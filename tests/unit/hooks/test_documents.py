@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import subprocess
+import sys
 import uuid
 
 import pytest
@@ -51,6 +53,17 @@ def memory(png):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(png)
     return path
+
+
+def test_local_file_needs_no_other_storage(scan):
+    """Airflow loads the file systems of all providers for its first path; a local one does not need them."""
+    code = (
+        "import re, sys; from airflow_provider_asposeocr.hooks.documents import document; "
+        f"print(len(document({str(scan)!r}).sha256())); "
+        "print([name for name in sys.modules if re.match(r'airflow\\.providers\\..*\\.fs\\b', name)])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["64", "[]"]
 
 
 @pytest.mark.parametrize("kind", ["str", "Path", "file URI", "ObjectStoragePath"])
