@@ -152,8 +152,13 @@ class Poller:
     failures: int = 0
 
     def first(self, now: float) -> PollOutcome:
-        """Decide how long to wait before the first poll after a submission."""
-        return self._wait(now, None, None)
+        """
+        Decide how long to wait before the first poll after a submission: what has passed since counts.
+
+        :param now: seconds since the epoch.
+        """
+        passed = max(0.0, now - self.started_at)
+        return self._until_deadline(max(0.0, self.schedule.wait(0.0, self.uniform) - passed), now, None, None)
 
     def on_answer(self, task: OcrTask, now: float) -> PollOutcome:
         """
@@ -185,9 +190,14 @@ class Poller:
         delay = self.schedule.wait(now - self.started_at, self.uniform)
         if isinstance(error, AsposeOcrServiceError) and error.retry_after is not None:
             delay = max(delay, error.retry_after)
+        return self._until_deadline(delay, now, task, error)
+
+    def _until_deadline(
+        self, delay: float, now: float, task: OcrTask | None, error: AsposeOcrError | None
+    ) -> PollOutcome:
         if self.deadline is not None:
             left = self.deadline - now
-            if left < min(delay, self.schedule.least):
+            if left <= 0 or left < min(delay, self.schedule.least):
                 return PollOutcome(PollVerdict.TIMED_OUT, task=task, error=error)
             delay = min(delay, left)
         return PollOutcome(PollVerdict.WAIT, delay=delay, task=task, error=error)

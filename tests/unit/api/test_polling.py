@@ -124,6 +124,11 @@ class TestSchedule:
         schedule = PollSchedule(interval=5, backoff=1, interval_max=5, jitter=0)
         assert poll_times(24, schedule) == [5, 10, 15, 20, 25]
 
+    @pytest.mark.parametrize(("age", "delay"), [(-5, 2), (0, 2), (0.5, 1.5), (2, 0), (60, 0)])
+    def test_the_first_wait_counts_from_the_submission(self, age, delay):
+        outcome = Poller(STEADY, START).first(START + age)
+        assert (outcome.verdict, outcome.delay) == (PollVerdict.WAIT, pytest.approx(delay))
+
     def test_a_clock_that_was_set_back_does_not_hurry(self):
         assert STEADY.wait(-3600) == 2
 
@@ -155,7 +160,9 @@ class TestDecision:
         assert outcome.verdict in PollVerdict
         assert outcome.is_final == (outcome.verdict is not PollVerdict.WAIT)
         if not outcome.is_final:
-            assert outcome.delay >= schedule.least - 1e-6
+            # The first poll is spaced from the submission, all others from the one before.
+            spaced_from = min(START, now) if event is None else now
+            assert now + outcome.delay - spaced_from >= schedule.least - 1e-6
             assert poller.deadline is None or now + outcome.delay <= poller.deadline + 1e-6
             assert outcome.delay <= max(schedule.interval_max * 1.99, getattr(event, "retry_after", None) or 0) + 1e-6
         if isinstance(event, OcrTask) and event.status.is_terminal:
