@@ -38,6 +38,8 @@ from airflow_provider_asposeocr.exceptions import (
     AsposeOcrInterruptedError,
 )
 from airflow_provider_asposeocr.hooks.aspose_ocr import AsposeOcrAsyncHook, AsposeOcrHook
+from airflow_provider_asposeocr.hooks.documents import storage_path
+from airflow_provider_asposeocr.hooks.lineage import document_sent
 from airflow_provider_asposeocr.outputs import OutputFiles, deliver, expected_extensions, write_file
 from airflow_provider_asposeocr.submissions import RETENTION, TaskStateStore
 
@@ -585,6 +587,7 @@ class BatchRun:
         )
         await self._keep(submitted)
         self._follow(submitted)
+        await asyncio.to_thread(document_sent, storage_path(document.image, self._plan.storage_conn_id))
 
     def _sent(self, document: BatchDocument, intent: _Intent) -> str:
         """Check and send a document, in a thread, and return its job's id."""

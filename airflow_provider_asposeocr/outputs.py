@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from airflow_provider_asposeocr.api.endpoints import Endpoint, ResultShape
 from airflow_provider_asposeocr.exceptions import AsposeOcrError, AsposeOcrInputError
+from airflow_provider_asposeocr.hooks.lineage import open_untracked, result_written
 from airflow_provider_asposeocr.hooks.result_files import ResultFile
 
 if TYPE_CHECKING:
@@ -203,12 +204,16 @@ def write_file(content: BinaryIO, path: ObjectStoragePath) -> None:
     :param path: where. Its folder is made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(content, ResultFile) and path.protocol in ("", "file") and content.move_to(path.path):
-        return
+    if not (isinstance(content, ResultFile) and path.protocol in ("", "file") and content.move_to(path.path)):
+        _copy(content, path)
+    result_written(path)
+
+
+def _copy(content: BinaryIO, path: ObjectStoragePath) -> None:
     partial = path.parent / f".{path.name}.{secrets.token_hex(4)}.part"
     content.seek(0)
     try:
-        with partial.open("wb") as file:
+        with open_untracked(partial, "wb") as file:
             while block := content.read(_BLOCK):
                 file.write(block)
         path.fs.mv(partial.path, path.path)
@@ -220,7 +225,7 @@ def write_file(content: BinaryIO, path: ObjectStoragePath) -> None:
 
 def _same_content(content: BinaryIO, path: ObjectStoragePath) -> bool:
     content.seek(0)
-    with path.open("rb") as file:
+    with open_untracked(path, "rb") as file:
         while True:
             block = content.read(_BLOCK)
             if file.read(len(block) or 1) != block:

@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.report import Topic, as_json, markdown
 
 RESULTS = Path(__file__).parent / "results"
-NAMES = ("uploads", "downloads", "polling", "waiting_jobs", "batches", "imports", "large_files")
+NAMES = ("uploads", "downloads", "polling", "waiting_jobs", "batches", "imports", "large_files", "running_airflow")
 """The modules of this package that have a ``run(quick)``."""
 _PACKAGES = ("apache-airflow", "aspose-ocr-cloud", "requests", "aiohttp", "pybase64", "apache-airflow-providers-http")
 

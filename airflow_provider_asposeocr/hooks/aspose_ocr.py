@@ -296,8 +296,12 @@ class AsposeOcrHook(_HookBase):
         :raises AsposeOcrAmbiguousSubmissionError: where the document may have been accepted, but no id came back.
         :raises AsposeOcrServiceError: where it was certainly not accepted, and repeating did not help.
         """
+        from airflow_provider_asposeocr.hooks.lineage import document_sent  # noqa: PLC0415
+
         submission = self.prepare(endpoint, image, settings, regions=regions, storage_conn_id=storage_conn_id)
-        return self.send(submission, resubmit_on_ambiguity=resubmit_on_ambiguity)
+        ocr_task_id = self.send(submission, resubmit_on_ambiguity=resubmit_on_ambiguity)
+        document_sent(submission.document.path)
+        return ocr_task_id
 
     def get_task(self, endpoint: str | Endpoint, ocr_task_id: str) -> OcrTask:
         """

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -25,6 +25,7 @@ except ImportError:  # Airflow 2.11
 
 from airflow_provider_asposeocr.api.images import HEAD_SIZE, ImageFacts, image_facts
 from airflow_provider_asposeocr.exceptions import AsposeOcrInputError
+from airflow_provider_asposeocr.hooks.lineage import open_untracked
 
 _BLOCK = 1024 * 1024
 
@@ -37,11 +38,13 @@ class Document:
     :param name: its path or URI, or what it is, for messages.
     :param size: in bytes.
     :param open: opens it for reading, from its start, as often as needed.
+    :param path: where it is stored; ``None`` for bytes and open files.
     """
 
     name: str
     size: int
     open: Callable[[], AbstractContextManager[BinaryIO]] = field(repr=False)
+    path: ObjectStoragePath | None = None
 
     def facts(self) -> ImageFacts:
         """
@@ -132,7 +135,7 @@ def _stored(name: str, path: ObjectStoragePath) -> Document:
         raise AsposeOcrInputError(f"{name} may not be read: {error}. Nothing was sent.", image=name) from error
     except (OSError, ValueError, ImportError) as error:
         raise AsposeOcrInputError(f"{name} cannot be opened: {error}. Nothing was sent.", image=name) from error
-    return Document(name, size, lambda: cast("AbstractContextManager[BinaryIO]", path.open("rb")))
+    return Document(name, size, lambda: open_untracked(path, "rb"), path)
 
 
 def _open_file(file: BinaryIO) -> Document:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_asposeocr.api.endpoints import endpoint_named
 from airflow_provider_asposeocr.api.polling import Poller, PollOutcome, PollVerdict
 from airflow_provider_asposeocr.exceptions import AsposeOcrAmbiguousSubmissionError
+from airflow_provider_asposeocr.hooks.lineage import document_sent
 from airflow_provider_asposeocr.jobs import DEFAULT_TIMEOUT, OcrJob, OcrJobOperator, is_deferral_timeout, seconds
 from airflow_provider_asposeocr.outputs import (
     OutputFiles,
@@ -224,6 +225,7 @@ class AsposeOcrOperator(OcrJobOperator):
         submitted = replace(new, ocr_task_id=ocr_task_id, submitted_at=time.time())
         memory.remember(submitted)
         self.log.info("Submitted %s as %s job %s.", submission.document.name, new.endpoint, ocr_task_id)
+        document_sent(submission.document.path)
         return self._job_of(submitted)
 
     def _job_of(self, record: SubmissionRecord) -> OcrJob:
