@@ -107,7 +107,7 @@ class PollOutcome:
 
     :param verdict: what to do.
     :param delay: for ``WAIT``: in how many seconds to ask again.
-    :param task: the job as last reported, where the poll had an answer.
+    :param task: where there is nothing more to ask: the job as last reported. A thousand waiting ones keep none.
     :param error: the failure, where it had none.
     """
 
@@ -200,7 +200,7 @@ class Poller:
             if left <= 0 or left < min(delay, self.schedule.least):
                 return PollOutcome(PollVerdict.TIMED_OUT, task=task, error=error)
             delay = min(delay, left)
-        return PollOutcome(PollVerdict.WAIT, delay=delay, task=task, error=error)
+        return PollOutcome(PollVerdict.WAIT, delay=delay, error=error)
 
 
 def is_transient(error: AsposeOcrError) -> bool:

@@ -713,8 +713,7 @@ class AsposeOcrAsyncHook(_HookBase):
             while not outcome.is_final:
                 await sleep(outcome.delay)
                 try:
-                    task = await self.get_status(ocr_task_id, endpoint, retry_limit=0)
-                    outcome = poller.on_answer(task, time.time())
+                    outcome = poller.on_answer(await self.get_status(ocr_task_id, endpoint, retry_limit=0), time.time())
                 except AsposeOcrError as error:
                     outcome = self._failed_poll(poller, error)
         return outcome

@@ -13,7 +13,7 @@ import os
 import ssl
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -139,6 +139,8 @@ class _SharedSession:
     session: aiohttp.ClientSession
     turns: asyncio.Semaphore
     users: int = 0
+    proxies: dict[str, str | None] = field(default_factory=dict)
+    """The proxy to each host, looked up once: thousands of polls ask the same one."""
 
 
 _async_sessions: dict[tuple[asyncio.AbstractEventLoop, ServiceConnection], _SharedSession] = {}
@@ -152,9 +154,10 @@ class AiohttpTransport:
     :param connection: where to.
     """
 
+    __slots__ = ("_connection", "_key")
+
     def __init__(self, connection: ServiceConnection) -> None:
         self._connection = connection
-        self._proxies: dict[str, str | None] = {}
         self._key: tuple[asyncio.AbstractEventLoop, ServiceConnection] | None = None
 
     async def __aenter__(self) -> AiohttpTransport:
@@ -198,20 +201,20 @@ class AiohttpTransport:
         assert not request.is_submission
         shared = _async_sessions[self._key]
         async with shared.turns:
-            return await self._exchange(shared.session, request)
+            return await self._exchange(shared, request)
 
-    async def _exchange(self, session: aiohttp.ClientSession, request: HttpRequest) -> HttpResponse:
+    async def _exchange(self, shared: _SharedSession, request: HttpRequest) -> HttpResponse:
         import aiohttp  # noqa: PLC0415
 
         body = None
         status = 0
         try:
-            async with session.request(
+            async with shared.session.request(
                 request.method,
                 request.url,
                 headers=request.headers,
                 data=request.body,
-                proxy=self._proxy(request.url),
+                proxy=self._proxy(shared, request.url),
                 allow_redirects=False,
             ) as response:
                 status = response.status
@@ -227,12 +230,11 @@ class AiohttpTransport:
                 return HttpResponse(status, {}, body)
             raise transport_failure(request, _what(error, self._connection.host), connected=True) from error
 
-    def _proxy(self, url: str) -> str | None:
-        """The proxy to a host, looked up once: thousands of polls ask the same one."""
+    def _proxy(self, shared: _SharedSession, url: str) -> str | None:
         host = url[: url.find("/", len("https://"))]
-        if host not in self._proxies:
-            self._proxies[host] = _proxy(self._connection, url)
-        return self._proxies[host]
+        if host not in shared.proxies:
+            shared.proxies[host] = _proxy(self._connection, url)
+        return shared.proxies[host]
 
 
 def _no_environment_for_loopback(url: str) -> dict[str, str] | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable
+from functools import lru_cache
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -20,6 +21,9 @@ from airflow_provider_asposeocr.hooks.aspose_ocr import AsposeOcrAsyncHook
 
 CANCEL_TIMEOUT = 25.0
 """Seconds. Airflow gives ``on_kill`` of a trigger 30."""
+
+_schedule = lru_cache(PollSchedule)
+"""Thousands of triggers wait in one process, most of them alike."""
 
 
 class AsposeOcrTaskTrigger(BaseTrigger):
@@ -85,7 +89,11 @@ class AsposeOcrTaskTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll until there is nothing more to ask, and yield ``{ocr_task_id, endpoint, status, message, ...}``."""
         try:
-            event = await self._follow()
+            schedule = _schedule(self.poll_interval, self.poll_backoff, self.poll_interval_max)
+            poller = Poller(schedule, self.started_at, self.end_time)
+            first = PollOutcome(PollVerdict.WAIT, delay=max(0.0, self.next_poll_at - time.time()))
+            hook = AsposeOcrAsyncHook(self.aspose_ocr_conn_id)
+            event = self._event_of(await hook.follow(self.endpoint, self.ocr_task_id, poller, first))
         except AsposeOcrError as error:
             verdict = PollVerdict.GAVE_UP if is_transient(error) else PollVerdict.REFUSED
             event = self._event(verdict, str(error), error=error)
@@ -94,12 +102,7 @@ class AsposeOcrTaskTrigger(BaseTrigger):
             event = self._event(PollVerdict.GAVE_UP, f"the trigger failed with {type(error).__name__}, see its log.")
         yield event
 
-    async def _follow(self) -> TriggerEvent:
-        schedule = PollSchedule(self.poll_interval, self.poll_backoff, self.poll_interval_max)
-        poller = Poller(schedule, self.started_at, self.end_time)
-        first = PollOutcome(PollVerdict.WAIT, delay=max(0.0, self.next_poll_at - time.time()))
-        hook = AsposeOcrAsyncHook(self.aspose_ocr_conn_id)
-        outcome = await hook.follow(self.endpoint, self.ocr_task_id, poller, first)
+    def _event_of(self, outcome: PollOutcome) -> TriggerEvent:
         messages = outcome.task.messages if outcome.task and outcome.verdict is PollVerdict.ERROR else ()
         return self._event(outcome.verdict, outcome.reason, error=outcome.error, messages=messages)
 
