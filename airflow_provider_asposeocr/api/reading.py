@@ -12,6 +12,7 @@ import io
 import json
 from binascii import Error as Base64Error
 from collections.abc import Callable
+from contextlib import suppress
 from typing import BinaryIO
 
 import pybase64
@@ -23,6 +24,8 @@ MAX_JSON_BYTES = 4 * 1024 * 1024
 """What an answer may hold besides the results' data: ids, states, messages."""
 MAX_RESULT_BYTES = 8 * 1024**3
 """What the decoded results of one job may hold together: more is an attack or a fault, and would fill the disk."""
+SMALL_ANSWER = 4096
+"""Bytes up to which an answer is read when it is complete."""
 MAX_DEPTH = 32
 
 _QUOTE, _BACKSLASH, _OPEN_OBJECT, _CLOSE_OBJECT = ord('"'), ord("\\"), ord("{"), ord("}")
@@ -114,9 +117,16 @@ class TaskReader:
 
     :param new_file: makes an empty, writable and seekable binary file for each result.
     :param result_limit: how many decoded bytes all results may have together.
+    :param small_answer: how many bytes are held until more come, or the end: most polls bring a state and no results,
+        and there is nothing to decode on the way.
     """
 
-    def __init__(self, new_file: Callable[[], BinaryIO] = io.BytesIO, result_limit: int = MAX_RESULT_BYTES) -> None:
+    def __init__(
+        self,
+        new_file: Callable[[], BinaryIO] = io.BytesIO,
+        result_limit: int = MAX_RESULT_BYTES,
+        small_answer: int = SMALL_ANSWER,
+    ) -> None:
         self._new_file = new_file
         self._limit = result_limit
         self._json = bytearray()
@@ -128,6 +138,9 @@ class TaskReader:
         self._escape = b""
         self._contents: list[OcrResultContent] = []
         self._escaped = False
+        self._held = b""
+        self._holds = True
+        self._small_answer = small_answer
 
     def feed(self, chunk: bytes) -> None:
         """
@@ -135,6 +148,11 @@ class TaskReader:
 
         :raises AsposeOcrProtocolError: where they cannot be part of a response object, or are too many.
         """
+        if self._holds:
+            self._held += chunk
+            if len(self._held) <= self._small_answer:
+                return
+            chunk = self._let_go()
         at = 0
         while at < len(chunk):
             if self._sink is not None:
@@ -152,9 +170,21 @@ class TaskReader:
 
         :raises AsposeOcrProtocolError: where the answer was cut, or is not a response object.
         """
+        if self._holds:
+            brackets = self._held.count(b"{") + self._held.count(b"[")
+            if b'"data"' not in self._held and b"\\" not in self._held and brackets <= MAX_DEPTH:
+                # What is wrong with an answer is said below.
+                with suppress(AsposeOcrProtocolError):
+                    return task_from_response(self._held)
+            self.feed(self._let_go())
         if self._sink is not None or self._string_start is not None or self._stack:
             raise AsposeOcrProtocolError("The answer is cut off: its JSON does not end.")
         return task_from_response(bytes(self._json), self._contents)
+
+    def _let_go(self) -> bytes:
+        """End the wait for the end of a small answer."""
+        held, self._held, self._holds = self._held, b"", False
+        return held
 
     def _feed_structure(self, chunk: bytes, at: int) -> int:
         """Take everything up to and with the quote that opens the next string."""

@@ -195,6 +195,9 @@ class OcrTask:
         return "\n".join(texts) if texts else None
 
 
+_NO_DETAILS = ErrorDetails()
+
+
 def task_from_response(response: bytes, contents: Sequence[OcrResultContent] = ()) -> OcrTask:
     """
     Return the job that a response object describes.
@@ -218,7 +221,7 @@ def task_from_response(response: bytes, contents: Sequence[OcrResultContent] = (
             f"The answer's taskStatus is {answer.task_status!r:.60}, which the protocol does not have. "
             f"Known: {', '.join(TaskStatus)}."
         ) from None
-    details = answer.error or ErrorDetails()
+    details = answer.error or _NO_DETAILS
     return OcrTask(
         id=answer.id or "",
         status=status,

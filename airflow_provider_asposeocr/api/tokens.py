@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import TracebackType
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
@@ -43,7 +44,7 @@ class TokenAnswer(BaseModel):
         return token
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Credentials:
     """
     Who asks, and where: the key of a token.
@@ -57,7 +58,7 @@ class Credentials:
     client_id: str
     client_secret: str = field(repr=False)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """A name for these credentials that does not tell them."""
         joined = "\n".join((self.token_url, self.client_id, self.client_secret))
@@ -182,7 +183,9 @@ def token_store(credentials: Credentials) -> TokenStore:
     :param credentials: who asks; a changed secret is another store.
     """
     with _stores_lock:
-        return _stores.setdefault(credentials.key, TokenStore())
+        if credentials.key not in _stores:
+            _stores[credentials.key] = TokenStore()
+        return _stores[credentials.key]
 
 
 def forget_tokens() -> None:

@@ -6,6 +6,7 @@ import ipaddress
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_provider_asposeocr.api.tokens import Credentials
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ServiceConnection:
     """
     Where the service is, and who we are there.
@@ -49,14 +50,14 @@ class ServiceConnection:
     proxies: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     trial: bool = False
 
-    @property
+    @cached_property
     def api_root(self) -> ApiRoot:
         """The API below this host."""
         from airflow_provider_asposeocr.api.calls import ApiRoot  # noqa: PLC0415 - pydantic models load when first used
 
         return ApiRoot(f"{self.host}/{self.api_version}/ocr")
 
-    @property
+    @cached_property
     def credentials(self) -> Credentials:
         """
         The client id and secret.
