@@ -31,7 +31,7 @@ unit-2.11: $(VENV_2_11)/.installed
 integration: $(VENV)/.installed postgresql
 	$(BIN)/python -m pytest tests/integration
 
-bench: $(VENV)/.installed
+bench: $(VENV)/.installed postgresql
 	$(BIN)/python -m benchmarks
 
 # The integration tests run a PostgreSQL server of their own, from Debian's packages.

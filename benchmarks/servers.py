@@ -52,6 +52,7 @@ class Statistics:
     :param submissions: documents taken.
     :param status_calls: questions for a state alone.
     :param result_calls: questions for a state with results.
+    :param noticed_after: seconds from the latest submission to the first answer that told of its end.
     """
 
     connections: int = 0
@@ -59,6 +60,7 @@ class Statistics:
     submissions: int = 0
     status_calls: int = 0
     result_calls: int = 0
+    noticed_after: float = 0.0
 
     @property
     def polls(self) -> int:
@@ -118,11 +120,13 @@ class _Queue:
         self._polls_per_job = polls_per_job
         self._ends: dict[str, float] = {}
         self._polls: dict[str, int] = {}
+        self._unnoticed: str | None = None
 
     def submit(self) -> str:
         self.statistics.submissions += 1
         job = str(uuid.uuid4())
         self._ends[job] = time.monotonic() + self._job_seconds
+        self._unnoticed = job
         return job
 
     def is_completed(self, job: str) -> bool:
@@ -130,7 +134,11 @@ class _Queue:
             return True
         end = self._ends.get(job)
         if end is not None:
-            return time.monotonic() >= end
+            now = time.monotonic()
+            if now >= end and job == self._unnoticed:
+                self._unnoticed = None
+                self.statistics.noticed_after = now - end + self._job_seconds
+            return now >= end
         self._polls[job] = polls = self._polls.get(job, 0) + 1
         return polls >= self._polls_per_job
 

@@ -73,27 +73,42 @@ def with_requests(url: str, interval: float) -> Callable[[str], Awaitable[None]]
     return follow
 
 
-def with_aiohttp(url: str, interval: float) -> Callable[[str], Awaitable[None]]:
-    """A loop that only polls: no errors, no retries, no token that ends."""
-    import aiohttp
+class BareAiohttp:
+    """
+    A loop that only polls: no errors, no retries, no token that ends.
 
-    shared: dict[str, Any] = {}
+    :param url: of the service.
+    :param interval: seconds between two polls of a job.
+    """
 
-    async def follow(job: str) -> None:
-        if not shared:
-            shared["session"] = session = aiohttp.ClientSession()
-            form = {"grant_type": "client_credentials", "client_id": "bench", "client_secret": "no secret"}
-            async with session.post(f"{url}/connect/token", data=form) as answer:
-                shared["headers"] = {"Authorization": f"Bearer {(await answer.json())['access_token']}"}
+    def __init__(self, url: str, interval: float) -> None:
+        self._url = url
+        self._interval = interval
+        self._session: Any = None
+        self._headers: dict[str, str] = {}
+
+    async def __call__(self, job: str) -> None:
+        """Poll a job until it is completed."""
+        if self._session is None:
+            await self._begin()
+        question = {"url": f"{self._url}/v5.0/ocr/Utilities/GetTaskStatus", "params": {"id": job}}
         while True:
-            async with shared["session"].get(
-                f"{url}/v5.0/ocr/Utilities/GetTaskStatus", params={"id": job}, headers=shared["headers"]
-            ) as answer:
+            async with self._session.get(**question, headers=self._headers) as answer:
                 if (await answer.json(content_type=None))["taskStatus"] == "Completed":
                     return
-            await asyncio.sleep(interval)
+            await asyncio.sleep(self._interval)
 
-    return follow
+    async def _begin(self) -> None:
+        import aiohttp
+
+        self._session = aiohttp.ClientSession()
+        form = {"grant_type": "client_credentials", "client_id": "bench", "client_secret": "no secret"}
+        async with self._session.post(f"{self._url}/connect/token", data=form) as answer:
+            self._headers = {"Authorization": f"Bearer {(await answer.json())['access_token']}"}
+
+    async def aclose(self) -> None:
+        """End the session."""
+        await self._session.close()
 
 
 def sleeping(_url: str, interval: float) -> Callable[[str], Awaitable[None]]:
@@ -120,7 +135,7 @@ def sleeping(_url: str, interval: float) -> Callable[[str], Awaitable[None]]:
 
 WAYS: dict[str, Callable[[str, float], Callable[[str], Awaitable[None]]]] = {
     OURS: with_trigger,
-    AIOHTTP: with_aiohttp,
+    AIOHTTP: BareAiohttp,
     PEER: with_requests,
     FLOOR: sleeping,
 }
@@ -161,6 +176,8 @@ def measure(url: str, way: str, jobs: int, interval: float, all_at_once: bool) -
             wall, cpu = time.perf_counter(), time.process_time()
             await asyncio.gather(*(come(position) for position in range(1, jobs + 1)))
             cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+        if isinstance(follow, BareAiohttp):
+            await follow.aclose()
         return {"cpu_s": cpu, "wall_s": wall, "peak_mib": peak[0] - base, "sessions": sessions}
 
     aiohttp.ClientSession.__init__ = counting  # type: ignore[method-assign]
