@@ -138,8 +138,7 @@ class TaskReader:
         self._escape = b""
         self._contents: list[OcrResultContent] = []
         self._escaped = False
-        self._held = b""
-        self._holds = True
+        self._held: bytes | None = b""
         self._small_answer = small_answer
 
     def feed(self, chunk: bytes) -> None:
@@ -148,11 +147,11 @@ class TaskReader:
 
         :raises AsposeOcrProtocolError: where they cannot be part of a response object, or are too many.
         """
-        if self._holds:
+        if self._held is not None:
             self._held += chunk
             if len(self._held) <= self._small_answer:
                 return
-            chunk = self._let_go()
+            chunk, self._held = self._held, None
         at = 0
         while at < len(chunk):
             if self._sink is not None:
@@ -170,21 +169,17 @@ class TaskReader:
 
         :raises AsposeOcrProtocolError: where the answer was cut, or is not a response object.
         """
-        if self._holds:
-            brackets = self._held.count(b"{") + self._held.count(b"[")
-            if b'"data"' not in self._held and b"\\" not in self._held and brackets <= MAX_DEPTH:
+        if self._held is not None:
+            held, self._held = self._held, None
+            brackets = held.count(b"{") + held.count(b"[")
+            if b'"data"' not in held and b"\\" not in held and brackets <= MAX_DEPTH:
                 # What is wrong with an answer is said below.
                 with suppress(AsposeOcrProtocolError):
-                    return task_from_response(self._held)
-            self.feed(self._let_go())
+                    return task_from_response(held)
+            self.feed(held)
         if self._sink is not None or self._string_start is not None or self._stack:
             raise AsposeOcrProtocolError("The answer is cut off: its JSON does not end.")
         return task_from_response(bytes(self._json), self._contents)
-
-    def _let_go(self) -> bytes:
-        """End the wait for the end of a small answer."""
-        held, self._held, self._holds = self._held, b"", False
-        return held
 
     def _feed_structure(self, chunk: bytes, at: int) -> int:
         """Take everything up to and with the quote that opens the next string."""
