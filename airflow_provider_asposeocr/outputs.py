@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from airflow_provider_asposeocr.api.endpoints import Endpoint, ResultShape
 from airflow_provider_asposeocr.exceptions import AsposeOcrError, AsposeOcrInputError
-from airflow_provider_asposeocr.hooks.lineage import open_untracked, result_written
+from airflow_provider_asposeocr.hooks.lineage import LOCAL_PROTOCOLS, open_untracked, result_written
 from airflow_provider_asposeocr.hooks.result_files import ResultFile
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ def write_file(content: BinaryIO, path: ObjectStoragePath) -> None:
     :param path: where. Its folder is made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not (isinstance(content, ResultFile) and path.protocol in ("", "file") and content.move_to(path.path)):
+    if not (isinstance(content, ResultFile) and path.protocol in LOCAL_PROTOCOLS and content.move_to(path.path)):
         _copy(content, path)
     result_written(path)
 

@@ -25,7 +25,7 @@ except ImportError:  # Airflow 2.11
 
 from airflow_provider_asposeocr.api.images import HEAD_SIZE, ImageFacts, image_facts
 from airflow_provider_asposeocr.exceptions import AsposeOcrInputError
-from airflow_provider_asposeocr.hooks.lineage import open_untracked
+from airflow_provider_asposeocr.hooks.lineage import LOCAL_PROTOCOLS, open_untracked
 
 _BLOCK = 1024 * 1024
 
@@ -101,7 +101,7 @@ def storage_path(path: Any, storage_conn_id: str | None = None) -> ObjectStorage
     if text and not scheme:
         # Airflow 2.11 takes a relative path to begin at the root.
         text = os.path.abspath(text)  # noqa: PTH100 - resolves no links
-    if scheme in ("", "file"):
+    if scheme in LOCAL_PROTOCOLS:
         # What Airflow would open it with, but without looking through all providers: the Amazon one alone takes 0.16 s.
         attach("file", fs=LocalFileSystem())
     try:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+LOCAL_PROTOCOLS = frozenset({"", "file"})
+"""What stands before ``://`` in the path of a local file."""
+
 # Airflow makes its collector at the first question: two threads that ask at once get two, and one is never read.
 _reporting = threading.Lock()
 
@@ -57,7 +60,7 @@ def result_written(path: ObjectStoragePath) -> None:
 def _report(path: ObjectStoragePath, method: Literal["add_input_asset", "add_output_asset"]) -> None:
     from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector  # noqa: PLC0415
 
-    uri = f"file://{path.path}" if path.protocol in ("", "file") else str(path)
+    uri = f"file://{path.path}" if path.protocol in LOCAL_PROTOCOLS else str(path)
     try:
         with _reporting:
             # Airflow takes ASCII only.
