@@ -38,7 +38,6 @@ from airflow_provider_asposeocr.exceptions import (
     AsposeOcrInterruptedError,
 )
 from airflow_provider_asposeocr.hooks.aspose_ocr import AsposeOcrAsyncHook, AsposeOcrHook
-from airflow_provider_asposeocr.hooks.documents import storage_path
 from airflow_provider_asposeocr.hooks.lineage import document_sent
 from airflow_provider_asposeocr.outputs import OutputFiles, deliver, expected_extensions, write_file
 from airflow_provider_asposeocr.submissions import RETENTION, TaskStateStore
@@ -558,6 +557,8 @@ class BatchRun:
             await asyncio.sleep(pause)
 
     async def _submit(self, document: BatchDocument) -> None:
+        from airflow_provider_asposeocr.hooks.documents import storage_path  # noqa: PLC0415 - fsspec loads when used
+
         # Its files are ours to replace; all else is of an earlier submission.
         fresh = BatchDocument(
             document.image, files=document.files, fingerprint=self._plan.fingerprint, max_tries=self._plan.max_tries

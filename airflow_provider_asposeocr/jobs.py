@@ -9,6 +9,7 @@ import functools
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -79,6 +80,22 @@ class OcrJob:
 def seconds(duration: float | timedelta) -> float:
     """Return a duration in seconds."""
     return duration.total_seconds() if isinstance(duration, timedelta) else float(duration)
+
+
+def sleep_until_stopped(duration: float, stop: Callable[[], None]) -> None:
+    """
+    Sleep, but not through a kill.
+
+    :param duration: seconds.
+    :param stop: is called before, after and now and then; it raises to end the sleep.
+    """
+    end = time.monotonic() + duration
+    while True:
+        stop()
+        left = end - time.monotonic()
+        if left <= 0:
+            return
+        time.sleep(min(left, _NAP))
 
 
 def is_deferral_timeout(error: BaseException) -> bool:
@@ -207,6 +224,31 @@ class OcrJobOperator(BaseOperator):
         if not outcome.is_final:
             self._defer(job, next_poll_at=time.time() + outcome.delay)
         return self._end(context, job, outcome)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """
+        Go on after a deferral, also one that Airflow's own time-out ended.
+
+        :param next_method: given by Airflow.
+        :param next_kwargs: given by Airflow.
+        :param context: Airflow's task context.
+        """
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except Exception as error:
+            if not is_deferral_timeout(error):
+                raise
+            timeout = error
+        return self.deferral_timed_out(context, timeout)
+
+    def deferral_timed_out(self, context: Context, error: Exception) -> Any:
+        """
+        Go on where Airflow's own time-out, the net behind the trigger's deadline, ended a deferral.
+
+        :param context: Airflow's task context.
+        :param error: what Airflow raised; by default it is raised again.
+        """
+        raise error
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """
@@ -366,13 +408,7 @@ class OcrJobOperator(BaseOperator):
 
     def _sleep(self, duration: float) -> None:
         """Sleep, but not through a kill."""
-        end = time.monotonic() + duration
-        while True:
-            self._stop_if_killed()
-            left = end - time.monotonic()
-            if left <= 0:
-                return
-            time.sleep(min(left, _NAP))
+        sleep_until_stopped(duration, self._stop_if_killed)
 
     def _stop_if_killed(self) -> None:
         """Raise if Airflow has told this process to end."""

@@ -11,13 +11,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow_provider_asposeocr.api.endpoints import endpoint_named
 from airflow_provider_asposeocr.api.polling import Poller, PollOutcome, PollVerdict
 from airflow_provider_asposeocr.exceptions import AsposeOcrAmbiguousSubmissionError
 from airflow_provider_asposeocr.hooks.lineage import document_sent
-from airflow_provider_asposeocr.jobs import DEFAULT_TIMEOUT, OcrJob, OcrJobOperator, is_deferral_timeout, seconds
+from airflow_provider_asposeocr.jobs import DEFAULT_TIMEOUT, OcrJob, OcrJobOperator, seconds
 from airflow_provider_asposeocr.outputs import (
     OutputFiles,
     deliver,
@@ -114,24 +114,18 @@ class AsposeOcrOperator(OcrJobOperator):
             return {"ocr_task_id": job.ocr_task_id, "endpoint": job.endpoint.name}
         return self.follow_job(context, job, outcome)
 
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+    def deferral_timed_out(self, context: Context, error: Exception) -> NoReturn:
         """
-        Go on after a deferral; where Airflow's own time-out ended it, say what became of the job.
+        Say what became of the job where Airflow's own time-out ended the deferral.
 
-        :param next_method: given by Airflow.
-        :param next_kwargs: given by Airflow.
         :param context: Airflow's task context.
+        :param error: what Airflow raised.
         """
-        try:
-            return super().resume_execution(next_method, next_kwargs, context)
-        except Exception as error:
-            if not is_deferral_timeout(error):
-                raise
-            record = SubmissionMemory.of(context, durable=self.durable).recall()
-            if record is None or record.ocr_task_id is None:
-                raise
-            job = OcrJob(record.ocr_task_id, endpoint_named(record.endpoint), record.submitted_at, time.time())
-            raise self._bad_end(context, job, PollVerdict.TIMED_OUT, "") from error
+        record = SubmissionMemory.of(context, durable=self.durable).recall()
+        if record is None or record.ocr_task_id is None:
+            raise error
+        job = OcrJob(record.ocr_task_id, endpoint_named(record.endpoint), record.submitted_at, time.time())
+        raise self._bad_end(context, job, PollVerdict.TIMED_OUT, "") from error
 
     def deliver_task(self, context: Context, job: OcrJob, task: OcrTask) -> dict[str, Any]:
         """

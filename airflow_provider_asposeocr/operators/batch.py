@@ -29,14 +29,13 @@ from airflow_provider_asposeocr.exceptions import (
     AsposeOcrInputError,
 )
 from airflow_provider_asposeocr.hooks.aspose_ocr import AsposeOcrHook
-from airflow_provider_asposeocr.hooks.documents import storage_path
 from airflow_provider_asposeocr.jobs import (
     DEFAULT_TIMEOUT,
     DEFERRAL_SLACK,
     OcrJob,
     OcrJobOperator,
-    is_deferral_timeout,
     seconds,
+    sleep_until_stopped,
 )
 
 if TYPE_CHECKING:
@@ -48,8 +47,6 @@ EARLIER = 0.9
 """The share of the likely duration of a job after which the trigger first asks for the one it watches."""
 KNOWN_BACKOFF = 1.1
 """How much longer the trigger waits each time at most, where the duration is about known."""
-_NAP = 0.5
-"""Seconds. How long a thread sleeps at a stretch, so that it notices a kill."""
 _OVER = (PollVerdict.COMPLETED, PollVerdict.ERROR, PollVerdict.NOT_EXIST)
 """What the trigger says of the job it watched where that has ended."""
 _IMAGE_SUFFIXES = frozenset({".bmp", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".gif", ".svg"})
@@ -146,19 +143,13 @@ class AsposeOcrBatchOperator(OcrJobOperator):
         """
         return self._work(context, event or {})
 
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+    def deferral_timed_out(self, context: Context, error: Exception) -> dict[str, Any]:
         """
-        Go on after a deferral, also one that Airflow's own time-out ended: the jobs' deadlines say what is to be done.
+        Go on after Airflow's own time-out of a deferral: the jobs' deadlines say what is to be done.
 
-        :param next_method: given by Airflow.
-        :param next_kwargs: given by Airflow.
         :param context: Airflow's task context.
+        :param error: what Airflow raised.
         """
-        try:
-            return super().resume_execution(next_method, next_kwargs, context)
-        except Exception as error:
-            if not is_deferral_timeout(error):
-                raise
         return self._work(context, {})
 
     def on_kill(self) -> None:
@@ -173,11 +164,7 @@ class AsposeOcrBatchOperator(OcrJobOperator):
 
     def _nap(self, duration: float) -> None:
         """Sleep before a call is repeated, in any thread."""
-        end = time.monotonic() + duration
-        while (left := end - time.monotonic()) > 0:
-            if self._batch is not None:
-                self._batch.stop_if_killed()
-            time.sleep(min(left, _NAP))
+        sleep_until_stopped(duration, self._batch.stop_if_killed if self._batch is not None else lambda: None)
 
     def _work(self, context: Context, event: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Begin a try, or go on with it after an event."""
@@ -204,6 +191,8 @@ class AsposeOcrBatchOperator(OcrJobOperator):
         return self._result(run, plan, memory)
 
     def _plan(self, context: Context) -> BatchPlan:
+        from airflow_provider_asposeocr.hooks.documents import storage_path  # noqa: PLC0415 - fsspec loads when used
+
         if not self.output_path:
             raise AsposeOcrInputError("A batch needs output_path, the folder for its results. Nothing was sent.")
         if self.max_concurrency < 1:
@@ -229,6 +218,8 @@ class AsposeOcrBatchOperator(OcrJobOperator):
         return plan
 
     def _the_images(self) -> list[str]:
+        from airflow_provider_asposeocr.hooks.documents import storage_path  # noqa: PLC0415 - likewise
+
         if not isinstance(self.images, str):
             if not isinstance(self.images, Iterable):
                 raise AsposeOcrInputError(f"`images` must be a list, a folder or a glob, got {self.images!r:.80}.")
