@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -108,7 +107,15 @@ def run(quick: bool) -> Topic:
         overheads[way] = overhead = [run.seconds - run.noticed_after for run in each]
         deferred = "yes" if any(run.deferred for run in each) else "no"
         figures = (statistics.median(overhead), min(overhead), max(overhead))
-        rows.append([way, _median(run.seconds for run in each), _median(run.delay for run in each), *figures, deferred])
+        rows.append(
+            [
+                way,
+                statistics.median(run.seconds for run in each),
+                statistics.median(run.delay for run in each),
+                *figures,
+                deferred,
+            ]
+        )
     ours, floor, sdk = (statistics.median(overheads[way]) for way in (OURS, FLOOR, SDK))
     never_deferred = not any(run.deferred for run in runs[OURS])
     goal = Goal(
@@ -162,7 +169,3 @@ def _run(airflow: Any, dag_id: str, service: LocalService) -> _Run:
         service.statistics().noticed_after if submits else JOB_SECONDS + POLL_DELAY,
         "deferring" in airflow.task_log(dag_id, run_id, ti.task_id).lower(),
     )
-
-
-def _median(values: Iterable[float]) -> float:
-    return statistics.median(list(values))
