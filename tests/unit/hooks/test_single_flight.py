@@ -123,9 +123,10 @@ def test_threads_share_the_refusal_of_a_wrong_secret(emulator, define_connection
     assert all(error.ocr_task_id == JOB for error in errors)
 
 
-async def test_a_cancelled_fetch_is_taken_over_by_another(raw_server):
-    go = threading.Event()
-    asked = threading.Event()
+@pytest.fixture
+def slow_desk(raw_server):
+    """A server, an event that is set when it is asked for a token, and one that lets it answer."""
+    asked, go = threading.Event(), threading.Event()
 
     def script(received):
         if "token" in received.target:
@@ -134,7 +135,11 @@ async def test_a_cancelled_fetch_is_taken_over_by_another(raw_server):
             return answer(200, {"access_token": "x", "expires_in": 3600})
         return task_answer("Pending")
 
-    server = raw_server(script, tokens=False)
+    return raw_server(script, tokens=False), asked, go
+
+
+async def test_a_cancelled_fetch_is_taken_over_by_another(slow_desk):
+    server, asked, go = slow_desk
     async with AsposeOcrAsyncHook() as hook:
         first = asyncio.create_task(hook.get_status(JOB))
         assert await asyncio.to_thread(asked.wait, 10)
@@ -149,18 +154,8 @@ async def test_a_cancelled_fetch_is_taken_over_by_another(raw_server):
     assert sum("token" in received.target for received in server.requests) == 2
 
 
-async def test_a_cancelled_waiter_does_not_cancel_the_fetch(raw_server):
-    go = threading.Event()
-    asked = threading.Event()
-
-    def script(received):
-        if "token" in received.target:
-            asked.set()
-            go.wait(10)
-            return answer(200, {"access_token": "x", "expires_in": 3600})
-        return task_answer("Pending")
-
-    server = raw_server(script, tokens=False)
+async def test_a_cancelled_waiter_does_not_cancel_the_fetch(slow_desk):
+    server, asked, go = slow_desk
     async with AsposeOcrAsyncHook() as hook:
         first = asyncio.create_task(hook.get_status(JOB))
         assert await asyncio.to_thread(asked.wait, 10)

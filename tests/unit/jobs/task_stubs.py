@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from airflow_provider_asposeocr.triggers.aspose_ocr import AsposeOcrTaskTrigger
@@ -37,6 +40,26 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+@contextlib.contextmanager
+def killed_once(happened: Callable[[], object], operator: Any) -> Iterator[None]:
+    """Tell a task to end, from another thread, once something has happened."""
+    over = threading.Event()
+
+    def kill() -> None:
+        while not happened():
+            if over.wait(0.005):
+                return
+        operator.on_kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        yield
+    finally:
+        over.set()
+        killer.join()
 
 
 def event_of(trigger: AsposeOcrTaskTrigger) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from airflow_provider_asposeocr.exceptions import (
 )
 from airflow_provider_asposeocr.operators.batch import AsposeOcrBatchOperator
 from airflow_provider_asposeocr.triggers.batch import AsposeOcrBatchTrigger
-from tests.unit.jobs.task_stubs import Clock, MemoryStore
+from tests.unit.jobs.task_stubs import Clock, MemoryStore, killed_once
 
 
 @pytest.fixture
@@ -374,20 +374,16 @@ class TestRetry:
         assert batch(inbox / "2023", outbox).execute(context)["completed"] == 4
         assert emulator.calls().accepted == 4
 
-    def test_kill_cancels_all(self, slow_emulator: EmulatorServer, context: Any, inbox: Path, outbox: Path) -> None:
+    def test_kill_cancels_all(
+        self, slow_emulator: EmulatorServer, context: Any, inbox: Path, outbox: Path, store: StrictStore
+    ) -> None:
         operator = batch(inbox, outbox)
 
-        def kill_once_submitted() -> None:
-            while slow_emulator.calls().accepted < 6:
-                time.sleep(0.01)
-            time.sleep(0.05)
-            operator.on_kill()
+        def six_are_running() -> bool:
+            return [kept["status"] for kept in store.documents().values()] == ["Running"] * 6
 
-        killer = threading.Thread(target=kill_once_submitted)
-        killer.start()
-        with pytest.raises(AsposeOcrCancelledError):
+        with killed_once(six_are_running, operator), pytest.raises(AsposeOcrCancelledError):
             operator.execute(context)
-        killer.join()
         assert all(job.cancelled for job in slow_emulator.jobs())
 
     def test_trigger_kill_cancels_all(
@@ -628,25 +624,18 @@ class TestNothingGetsLost:
 
 
 class TestEnds:
-    def killed_once_submitted(self, emulator: EmulatorServer, operator: AsposeOcrBatchOperator) -> threading.Thread:
-        def kill() -> None:
-            while emulator.calls().accepted < 6:
-                time.sleep(0.01)
-            operator.on_kill()
-
-        killer = threading.Thread(target=kill)
-        killer.start()
-        return killer
+    def killed_once_submitted(
+        self, emulator: EmulatorServer, operator: AsposeOcrBatchOperator
+    ) -> contextlib.AbstractContextManager[None]:
+        return killed_once(lambda: emulator.calls().accepted == 6, operator)
 
     def test_a_worker_that_is_shut_down_cancels_nothing_and_the_retry_goes_on(
         self, slow_emulator: EmulatorServer, clock: Clock, context: Any, inbox: Path, outbox: Path
     ) -> None:
         context["ti"].get_task_states = lambda **_: {"run": {"batch": "running"}}
         operator = batch(inbox, outbox)
-        killer = self.killed_once_submitted(slow_emulator, operator)
-        with pytest.raises(AsposeOcrInterruptedError):
+        with self.killed_once_submitted(slow_emulator, operator), pytest.raises(AsposeOcrInterruptedError):
             operator.execute(context)
-        killer.join()
         assert not any(job.cancelled for job in slow_emulator.jobs())
         clock.now += 120
         assert batch(inbox, outbox).execute(context)["completed"] == 6
@@ -656,10 +645,8 @@ class TestEnds:
         self, slow_emulator: EmulatorServer, context: Any, inbox: Path, outbox: Path, store: StrictStore
     ) -> None:
         operator = batch(inbox, outbox)
-        killer = self.killed_once_submitted(slow_emulator, operator)
-        with pytest.raises(AsposeOcrCancelledError):
+        with self.killed_once_submitted(slow_emulator, operator), pytest.raises(AsposeOcrCancelledError):
             operator.execute(context)
-        killer.join()
         assert all(job.cancelled for job in slow_emulator.jobs())
         assert {(kept["status"], kept["ocr_task_id"]) for kept in store.documents().values()} == {("Waiting", None)}
 

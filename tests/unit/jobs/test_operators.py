@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -34,9 +34,13 @@ from airflow_provider_asposeocr.operators.aspose_ocr import (
     AsposeOcrRecognizeRegionsOperator,
 )
 from airflow_provider_asposeocr.submissions import KEY
-from tests.unit.jobs.task_stubs import Clock, MemoryStore, event_of
+from tests.unit.jobs.task_stubs import Clock, MemoryStore, event_of, killed_once
 
 QUICK: dict[str, Any] = {"poll_interval": 0.02, "poll_interval_max": 0.05}
+
+
+def _polls(emulator: EmulatorServer) -> int:
+    return emulator.calls().count("GET", "RecognizeImage")
 
 
 def recognize(image: Any, **kwargs: Any) -> AsposeOcrRecognizeImageOperator:
@@ -312,17 +316,8 @@ class TestEnds:
 
     def test_kill(self, slow_emulator: EmulatorServer, context: Any, letter: str) -> None:
         operator = recognize(letter, durable=False)
-
-        def kill_once_submitted() -> None:
-            while not slow_emulator.calls().count("GET", "RecognizeImage"):
-                time.sleep(0.01)
-            operator.on_kill()
-
-        killer = threading.Thread(target=kill_once_submitted)
-        killer.start()
-        with pytest.raises(AsposeOcrCancelledError):
+        with killed_once(partial(_polls, slow_emulator), operator), pytest.raises(AsposeOcrCancelledError):
             operator.execute(context)
-        killer.join()
         assert slow_emulator.jobs()[0].cancelled
 
     def test_kill_leaves_the_job_where_that_is_wanted(
@@ -364,17 +359,8 @@ class TestKill:
 
         def kill() -> AsposeOcrError:
             operator = recognize(letter)
-
-            def kill_once_submitted() -> None:
-                while not slow_emulator.calls().count("GET", "RecognizeImage"):
-                    time.sleep(0.01)
-                operator.on_kill()
-
-            killer = threading.Thread(target=kill_once_submitted)
-            killer.start()
-            with pytest.raises(AsposeOcrError) as raised:
+            with killed_once(partial(_polls, slow_emulator), operator), pytest.raises(AsposeOcrError) as raised:
                 operator.execute(context)
-            killer.join()
             return raised.value
 
         return kill
@@ -448,17 +434,8 @@ class TestKill:
         state(ended)
         operator = recognize(letter)
         slow_emulator.add_faults([{"kind": "delay", "seconds": 0.15, "path": "connect/token"}])
-
-        def kill_before_it_has_a_token() -> None:
-            while not slow_emulator.calls().token_calls:
-                time.sleep(0.005)
-            operator.on_kill()
-
-        killer = threading.Thread(target=kill_before_it_has_a_token)
-        killer.start()
-        with pytest.raises(error):
+        with killed_once(lambda: slow_emulator.calls().token_calls, operator), pytest.raises(error):
             operator.execute(context)
-        killer.join()
         assert slow_emulator.calls().count("POST", "RecognizeImage") == 0
         assert store.kept == {}
 
