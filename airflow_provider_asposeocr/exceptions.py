@@ -5,6 +5,7 @@ The one tree of errors of this provider.
 
     AsposeOcrError (AirflowException)
     ├── AsposeOcrInputError             bad file, settings, regions, connection      permanent
+    │   └── AsposeOcrConnectionNotFoundError    Airflow has no such connection       permanent
     ├── AsposeOcrAuthError              client id or secret refused                  permanent
     ├── AsposeOcrRequestError           HTTP 4xx: status, excerpt of the body        permanent
     ├── AsposeOcrServiceError           HTTP 5xx, network                            transient
@@ -12,9 +13,13 @@ The one tree of errors of this provider.
     ├── AsposeOcrAmbiguousSubmissionError   a POST that may have been accepted       permanent
     ├── AsposeOcrProtocolError          an answer that breaks the contract           transient
     ├── AsposeOcrTaskError              the job ended as ``Error``                   submit again
+    │   └── AsposeOcrTaskRefusedError   and so did the one before it                 permanent
     ├── AsposeOcrTaskNotFoundError      the job is unknown, or older than 24 hours   submit again
+    ├── AsposeOcrStorageError           a storage failed before anything was sent    transient
+    ├── AsposeOcrDeliveryError          a paid result could not be delivered         transient
     ├── AsposeOcrBatchError             some documents of a batch failed             transient
-    │   └── AsposeOcrBatchRefusedError  and would fail again                         permanent
+    │   ├── AsposeOcrBatchRefusedError  and would fail again                         permanent
+    │   └── AsposeOcrBatchPausedError   the service wants no more now: retry_after   transient
     ├── AsposeOcrCancelledError         the user ended the task                      permanent
     ├── AsposeOcrInterruptedError       the worker was shut down                     transient
     └── AsposeOcrTimeoutError           the job did not end in time                  transient
@@ -28,9 +33,11 @@ so that an error raised in the deepest layer already means the right thing to Ai
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypedDict, Unpack
+from typing import TypedDict, TypeVar, Unpack
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSensorTimeout
+
+E = TypeVar("E", bound=BaseException)
 
 
 class About(TypedDict, total=False):
@@ -64,6 +71,8 @@ class AsposeOcrError(AirflowException):
         self.image = image
         self.endpoint = endpoint
         self.ocr_task_id = ocr_task_id
+        self.is_counted = False
+        """Whether it stands among the failures of the metrics already."""
 
     def about(
         self, *, image: str | None = None, endpoint: str | None = None, ocr_task_id: str | None = None
@@ -88,6 +97,14 @@ class AsposeOcrError(AirflowException):
 
 class AsposeOcrInputError(AsposeOcrError, AirflowFailException):
     """The file, the settings, the regions or the connection cannot work. Raised before anything is sent or billed."""
+
+
+class AsposeOcrConnectionNotFoundError(AsposeOcrInputError):
+    """
+    Airflow knows no such connection, or could not read it: it tells an outage of a secrets backend in the same way.
+
+    Permanent before a document is billed. Of a job that is paid for, it ends a try, and a retry goes on.
+    """
 
 
 class AsposeOcrAuthError(AsposeOcrError, AirflowFailException):
@@ -153,11 +170,31 @@ class AsposeOcrTaskError(AsposeOcrError):
 
     :param message: what happened.
     :param messages: the service's own messages.
+    :param resubmits: whether a retry submits the document again.
     """
 
-    def __init__(self, message: str = "", *, messages: tuple[str, ...] = (), **about: Unpack[About]) -> None:
+    def __init__(
+        self, message: str = "", *, messages: tuple[str, ...] = (), resubmits: bool = True, **about: Unpack[About]
+    ) -> None:
         super().__init__(message, **about)
         self.messages = messages
+        self.resubmits = resubmits
+
+
+class AsposeOcrTaskRefusedError(AsposeOcrTaskError, AirflowFailException):
+    """A second job of the same document ended as ``Error`` too: it would be billed a third time in vain."""
+
+
+class AsposeOcrStorageError(AsposeOcrError):
+    """A storage is not there, or not well, and nothing has been sent or billed yet. Transient: a retry can help."""
+
+
+class AsposeOcrDeliveryError(AsposeOcrError):
+    """
+    The job is completed and billed, but its result could not be written or read where it was to go.
+
+    Transient: the result stays at the service for 24 hours, a retry fetches it, and nothing is billed again.
+    """
 
 
 class AsposeOcrBatchError(AsposeOcrError):
@@ -168,8 +205,25 @@ class AsposeOcrBatchRefusedError(AsposeOcrBatchError, AirflowFailException):
     """Some documents of a batch failed, and all of them would fail again: bad files, or submissions in doubt."""
 
 
+class AsposeOcrBatchPausedError(AsposeOcrBatchError, AsposeOcrServiceError):
+    """
+    The service is away or wants no more for so long that waiting is not worth a worker's slot.
+
+    No document has failed for that: a retry, after ``retry_after`` seconds, goes on.
+    """
+
+
 class AsposeOcrTaskNotFoundError(AsposeOcrError):
-    """The service does not know the job: a wrong id, a job of another endpoint or account, or older than 24 hours."""
+    """
+    The service does not know the job: a wrong id, a job of another endpoint or account, or older than 24 hours.
+
+    :param message: what happened.
+    :param resubmits: whether a retry submits the document again; a sensor's does not.
+    """
+
+    def __init__(self, message: str = "", *, resubmits: bool = True, **about: Unpack[About]) -> None:
+        super().__init__(message, **about)
+        self.resubmits = resubmits
 
 
 class AsposeOcrCancelledError(AsposeOcrError, AirflowFailException):
@@ -189,8 +243,29 @@ class AsposeOcrSensorTimeoutError(AsposeOcrTimeoutError, AirflowSensorTimeout):
 
 
 _REFUSALS: Mapping[str, type[AsposeOcrError]] = {
-    kind.__name__: kind for kind in (AsposeOcrInputError, AsposeOcrAuthError, AsposeOcrRequestError)
+    kind.__name__: kind
+    for kind in (AsposeOcrInputError, AsposeOcrConnectionNotFoundError, AsposeOcrAuthError, AsposeOcrRequestError)
 }
+
+
+def because_of(error: E, cause: BaseException | None) -> E:
+    """
+    Return an error with its cause, as ``raise error from cause`` would set it.
+
+    An error that is its own cause, or its cause's cause, is left as it is: Airflow 3.0 to 3.2 follow such a ring for
+    ever when they log it, and the task never ends.
+
+    :param error: what is to be raised.
+    :param cause: what led to it.
+    """
+    seen, at = set(), cause
+    while at is not None and id(at) not in seen:
+        if at is error:
+            return error
+        seen.add(id(at))
+        at = at.__cause__
+    error.__cause__ = cause
+    return error
 
 
 def refusal_named(name: str) -> type[AsposeOcrError]:

@@ -14,9 +14,11 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 
 from airflow_provider_asposeocr.exceptions import (
+    AsposeOcrDeliveryError,
     AsposeOcrError,
     AsposeOcrProtocolError,
     AsposeOcrServiceError,
+    AsposeOcrStorageError,
     AsposeOcrTaskError,
     AsposeOcrTaskNotFoundError,
     AsposeOcrTimeoutError,
@@ -27,6 +29,14 @@ if TYPE_CHECKING or AIRFLOW_V_3_3_PLUS:
 else:
     RetryPolicy = object
 
+_MENDABLE = (
+    AsposeOcrServiceError,
+    AsposeOcrProtocolError,
+    AsposeOcrTimeoutError,
+    AsposeOcrDeliveryError,
+    AsposeOcrStorageError,
+    AsposeOcrTaskError,
+)
 DEFAULT_DELAY = timedelta(seconds=30)
 DEFAULT_MAX_DELAY = timedelta(minutes=10)
 
@@ -38,8 +48,9 @@ class AsposeOcrRetryPolicy(RetryPolicy):
     ==================================  ==========================================================================
     the service is not there, not well  retry: goes on with the job, or submits where nothing was accepted
     too many requests (429)             retry, after what ``Retry-After`` said
-    the job is lost (``NotExist``)      retry at once: submits anew
+    the job is lost (``NotExist``)      retry at once: submits anew; a sensor, which submits nothing, fails
     the job timed out                   retry: goes on with it, or submits anew where it was cancelled
+    the result could not be delivered   retry: fetches it again, which is not billed
     the job ended as ``Error``          fail: the same document would end, and be billed, the same way again
     wrong input, credentials, requests  fail
     may have been billed                fail: only a user can say whether to bill again
@@ -50,7 +61,8 @@ class AsposeOcrRetryPolicy(RetryPolicy):
 
     :param delay: before the first retry; each further one waits twice as long.
     :param max_delay: the longest wait of our own; what the service asks for may be longer.
-    :param resubmit_failed_jobs: whether to submit a document again whose job ended as ``Error``.
+    :param resubmit_failed_jobs: whether each retry submits again a document whose job ended as ``Error``. The operators
+        have a parameter of the same name; either will do.
     """
 
     def __init__(
@@ -83,18 +95,18 @@ class AsposeOcrRetryPolicy(RetryPolicy):
             return RetryDecision.default()
         if isinstance(exception, AirflowFailException):
             return RetryDecision.fail(f"{type(exception).__name__}: a retry cannot help.")
+        if isinstance(exception, AsposeOcrTaskNotFoundError | AsposeOcrTaskError) and not exception.resubmits:
+            return RetryDecision.fail("The job is gone, and a sensor submits nothing: a retry cannot help.")
         if isinstance(exception, AsposeOcrTaskNotFoundError):
             return RetryDecision.retry(timedelta(0), "The job is lost: submitting the document again.")
-        if isinstance(exception, AsposeOcrTaskError) and not self.resubmit_failed_jobs:
+        if isinstance(exception, AsposeOcrTaskError) and not (self.resubmit_failed_jobs or _task_resubmits(context)):
             return RetryDecision.fail(
                 "The job ended as Error: the same document would end, and be billed, the same way again."
             )
         if isinstance(exception, AsposeOcrServiceError) and exception.retry_after is not None:
             asked = timedelta(seconds=exception.retry_after)
             return RetryDecision.retry(max(asked, self.delay), f"The service asked to wait {asked}.")
-        if isinstance(
-            exception, AsposeOcrServiceError | AsposeOcrProtocolError | AsposeOcrTimeoutError | AsposeOcrTaskError
-        ):
+        if isinstance(exception, _MENDABLE):
             return RetryDecision.retry(self._backoff(try_number), f"{type(exception).__name__}: this can get better.")
         return RetryDecision.default()
 
@@ -123,3 +135,9 @@ class AsposeOcrRetryPolicy(RetryPolicy):
             max_delay=timedelta(seconds=data["max_delay"]),
             resubmit_failed_jobs=data["resubmit_failed_jobs"],
         )
+
+
+def _task_resubmits(context: Any) -> bool:
+    """Whether the task itself says that failed jobs are submitted again."""
+    task = context.get("task") if context else None
+    return bool(getattr(task, "resubmit_failed_jobs", False))

@@ -1,157 +1,139 @@
 """
 When to ask for each of many jobs at once, so that a batch spends few calls and still ends soon after its last job.
 
-A batch learns from its own jobs how long one takes. Before the first has ended, it asks one of them at a time, in turn,
-at growing distances. After that, each job is first asked at the age by which most were found done, and the
-others again at growing distances. While little is known, one job that is not done speaks for all of its age: they are
-put off without being asked. Now and then one job is asked a little earlier, which narrows the guess for jobs of equal
-length. Like :mod:`airflow_provider_asposeocr.api.polling`, this takes times and gives times.
+A batch learns from its own jobs how long one takes (:mod:`airflow_provider_asposeocr.api.durations`) and asks for each
+when that pays. Before the first has ended, it asks one of them at a time, in turn, at growing distances. Later, an ask
+that will likely be in vain is made for a few jobs at a time only: what they answer tells of the others of their age.
+Like :mod:`airflow_provider_asposeocr.api.polling`, this takes times and gives times.
 """
 
 from __future__ import annotations
 
+import heapq
 import math
-from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+from airflow_provider_asposeocr.api.durations import AskingAges, Durations, asking_ages
+
+DEFAULT_CALLS_PER_DOCUMENT = 2.6
+"""Polls of a job that are aimed at, on the average, where durations differ. Equal ones take 1.2."""
 FIRST_PROBE = 0.5
 """Seconds. No job is asked younger than this before one has ended."""
-LONGEST_GUESS = 120.0
-"""Seconds up to which the probes are spread."""
-PROBES_PER_DOCUMENT = 0.45
-"""How many probes per document there may be before the first end, of the budget of 1.5 calls per document in all."""
-LEAST_PROBES = 8
-BUDGET = 1.42
-"""Calls per document that are aimed at."""
-LIKELY_DONE = 0.55
-"""The share of finished jobs by whose age a job is first asked, while there are calls enough."""
-SURELY_DONE = 0.95
-"""The same, where they run out."""
-ASKED_IN_VAIN = 1.4
-"""How many calls more a job takes that is asked too early."""
-REPEAT_GROWTH = 1.4
-"""How much older a job is when it is asked again, while there are calls enough."""
-SPARING_GROWTH = 2.2
-"""The same, where they run out."""
+PROBES, LEAST_GROWTH, MOST_GROWTH = 3.5, 0.06, 0.6
+"""By which share each probe is later than the last: ``PROBES`` by the number of running jobs, within bounds."""
 LONGEST_WAIT = 60.0
-"""Seconds between two polls of one job at most."""
-REMEMBERED = 48
-"""Finished jobs that are learned from: the service's load changes over a long batch."""
-FEW = 8
-"""With fewer finished jobs than this, little is known."""
-EARLIER_EVERY = 8
-"""Every so many jobs, one is asked earlier than the others."""
-FORGETTING = 0.99
-"""By how much, with each job that ended, it is less believed that a younger one does not: jobs may become shorter."""
-CLOSE_ENOUGH = 0.015
-"""How narrow the guess gets, as a share of the age."""
-PUNCTUAL = 0.5
-"""Seconds. A job that is asked later than wanted by more than this tells only that it has ended long since."""
+"""Seconds between two probes at most."""
+LEAST_PRICE = 0.012
+"""A call is worth at least this share of a job's duration: who asks without end finds the end to the millisecond."""
+PROMISING = 0.7
+"""Asks that are likelier than this to find a job ended are made at once, all of them."""
+EAGER = 16.0
+"""With so many ended jobs, calls are half as cheap again as they are in the long run; with none, twice as cheap."""
+REPAID_WITHIN = 64.0
+"""Jobs within which calls are saved that were made beyond the aim."""
+AT_A_TIME = 8
+"""Of the others, one of so many running jobs is asked at a time."""
 
 
-@dataclass(slots=True)
 class BatchPacer:
     """
-    Learns how long the jobs of a batch take.
+    Knows at which ages to ask for jobs.
 
-    :param documents: how many there are: a larger batch can afford more probes.
+    :param calls_per_document: how many polls per job to aim at.
+    :param durations: what is known of the durations of jobs.
     """
 
-    documents: int
-    _ages: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
-    _too_early: float = 0.0
-    """The greatest age at which a job was lately found unfinished, below the likely age."""
-    _surprises: deque[bool] = field(default_factory=lambda: deque([True] * 4, maxlen=16))
-    """Whether each of the latest jobs was unfinished at the likely age."""
-    _probes: int = 0
-    _first_asks: int = 0
-    _answers: int = 0
-    _ends: int = 0
+    def __init__(
+        self, calls_per_document: float = DEFAULT_CALLS_PER_DOCUMENT, durations: Durations | None = None
+    ) -> None:
+        self.durations = durations or Durations()
+        self._aim = max(calls_per_document, 1.0)
+        self._price = LEAST_PRICE
+        self._calls = 0
+        self._ends = 0
+        self._news = 0
+        self.ages: AskingAges | None = None
+        """At which ages to ask; ``None`` while no job has ended."""
 
     @property
     def knows(self) -> bool:
         """Whether a job has ended yet."""
-        return bool(self._ages)
+        return self.durations.number > 0
 
     @property
-    def knows_little(self) -> bool:
-        """Whether one unfinished job speaks for all of its age."""
-        return len(self._ages) < FEW
+    def likely_age(self) -> float | None:
+        """Seconds a job takes on the average, as far as that is known."""
+        return self.ages.mean if self.ages else None
 
-    @property
-    def likely_age(self) -> float:
-        """The age in seconds by which a job is likely done."""
-        ordered = sorted(self._ages)
-        return ordered[math.ceil(self._share * len(ordered)) - 1]
-
-    @property
-    def _share(self) -> float:
-        """Of the finished jobs, by whose age to ask: greater, the fewer calls are left for each other document."""
-        left = max(self.documents - self._ends, 1)
-        calls = (BUDGET * max(self.documents, self._ends + 1) - self._answers) / left
-        return min(max(1 - (calls - 1) / ASKED_IN_VAIN, LIKELY_DONE), SURELY_DONE)
-
-    def next_probe(self) -> float:
+    def answered(self, after: float, age: float, *, ended: bool) -> None:
         """
-        Return the age in seconds of the oldest job at which any one job is asked next, while nothing is known.
+        Take an answer into account.
 
-        The distances grow so that the probes up to :data:`LONGEST_GUESS` fit the budget.
-        """
-        budget = max(PROBES_PER_DOCUMENT * self.documents, LEAST_PROBES)
-        growth = math.exp(math.log(LONGEST_GUESS / FIRST_PROBE) / budget)
-        age = FIRST_PROBE * math.pow(growth, min(self._probes, budget))
-        beyond = max(0.0, self._probes - budget)
-        self._probes += 1
-        return age + beyond * LONGEST_WAIT
-
-    def probe_again(self) -> None:
-        """Take it that the latest probe told nothing: the job is gone."""
-        self._probes = max(0, self._probes - 1)
-
-    def first_ask(self) -> float:
-        """Return the age in seconds at which a job is asked first, once something is known."""
-        self._first_asks += 1
-        likely = self.likely_age
-        if self._first_asks % EARLIER_EVERY == 0 and likely - self._too_early > CLOSE_ENOUGH * likely:
-            return (max(self._too_early, 0.8 * likely) + likely) / 2
-        return likely
-
-    def next_ask(self, age: float) -> float:
-        """
-        Return the age in seconds at which a job is asked again.
-
-        :param age: at which it was asked, and had not ended.
-        """
-        likely = self.likely_age if self._ages else 0.0
-        if age < likely * (1 - CLOSE_ENOUGH / 2):
-            return likely
-        short = (self._share - LIKELY_DONE) / (SURELY_DONE - LIKELY_DONE)
-        growth = REPEAT_GROWTH + (SPARING_GROWTH - REPEAT_GROWTH) * short
-        return min(age * growth, age + LONGEST_WAIT) + 0.05
-
-    def learn(self, age: float, *, ended: bool) -> None:
-        """
-        Take a poll into account.
-
-        :param age: of the job when it was asked, in seconds since its submission.
+        :param after: the age at which the job was seen unfinished before.
+        :param age: at which it was asked, in seconds since its submission.
         :param ended: whether it had ended.
         """
-        self._answers += 1
-        self._ends += ended
-        if not ended:
-            if not self._ages or age < self.likely_age:
-                self._too_early = age
+        self._calls += 1
+        self._news += 1
+        if ended:
+            self._ends += 1
+            self.durations.ended(after, age)
+
+    def fetched(self) -> None:
+        """Take it that a job was asked that was known to have ended: a call more, and nothing new."""
+        self._calls += 1
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what was seen and spent as plain JSON."""
+        return {"durations": self.durations.to_json(), "spent": [self._calls, self._ends, round(self._price, 6)]}
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any], calls_per_document: float) -> BatchPacer:
+        """
+        Return the pacer that goes on where another one stopped.
+
+        :param kept: what :meth:`to_json` returned there.
+        :param calls_per_document: how many polls per job to aim at.
+        """
+        pacer = cls(calls_per_document, Durations.from_json(kept.get("durations") or {}))
+        calls, ends, price = kept.get("spent") or (0, 0, LEAST_PRICE)
+        pacer._calls, pacer._ends, pacer._price = int(calls), int(ends), float(price)
+        return pacer
+
+    def learn(self, unfinished: Sequence[float]) -> bool:
+        """
+        Draw the conclusions, where there are answers enough that are new.
+
+        :param unfinished: the ages at which running jobs were last seen unfinished.
+        :returns: whether the ages at which to ask are others now.
+        """
+        if not self.knows or (self.ages is not None and self._news < min(max(self.durations.number // 8, 1), 16)):
+            return False
+        self._news = 0
+        shares = self.durations.estimate(unfinished)
+        # While little is known, lateness costs more than calls.
+        # What was spent beyond the aim, or saved, is made up for.
+        owed = self._calls - self._aim * self._ends
+        eager = self._aim * (1 + EAGER / (EAGER + self._ends))
+        aim = max(1.0, eager - owed / (REPAID_WITHIN + self._ends / 4))
+        ages = asking_ages(shares, self._price)
+        for _ in range(12):
+            least = LEAST_PRICE * ages.mean
+            if ages.calls > aim * 1.02:
+                self._price = max(self._price, least) * 1.3
+            elif self._price > least and ages.calls < aim * 0.95:
+                self._price = max(least, self._price / 1.2)
+            elif self._price < least:
+                self._price = least
             else:
-                self._surprises.append(True)
-                self._too_early = 0.0
-            return
-        self._too_early *= FORGETTING
-        if self._ages and age < self.likely_age and not any(self._surprises):
-            # Jobs of equal length, and done by this age already: so are the others.
-            self._ages = deque((min(known, age) for known in self._ages), maxlen=REMEMBERED)
-        elif self._ages:
-            self._surprises.append(False)
-        self._ages.append(age)
+                break
+            tried, ages = ages, asking_ages(shares, self._price)
+            if tried.calls < aim * 0.95 and ages.calls > aim * 1.02:
+                break
+        self.ages = ages
+        return True
 
 
 @dataclass(slots=True)
@@ -160,16 +142,18 @@ class _Job:
 
     started_at: float
     deadline: float
+    unfinished: float = 0.0
+    """The age at which it was last seen unfinished."""
     wanted: float | None = None
     """When to ask; ``None`` while nothing is known of how long jobs take."""
     not_before: float = 0.0
     """The service wants not to be asked sooner."""
+    is_over: bool = False
+    """Somebody has seen that it has ended: it is asked for its result only."""
     asks: int = 0
     asked_at: float = 0.0
-    late: bool = False
-    """Whether it was asked later than wanted: nobody was there, as while its task was deferred."""
-    over: bool = False
-    """Whether it is known to have ended, and only its result is to be fetched."""
+    version: int = 0
+    """Of its plan: what stands in the queue of another one is void."""
 
     @property
     def due(self) -> float:
@@ -181,42 +165,117 @@ class BatchPolls:
     """
     Which jobs of a batch to ask, and when. Each job is asked by one poll at a time.
 
-    :param documents: how many documents the batch has.
+    :param pacer: knows how long jobs take.
+    :param unfinished: of jobs that were asked elsewhere, the age in seconds at which each was last seen unfinished.
     """
 
-    def __init__(self, documents: int) -> None:
-        self.pacer = BatchPacer(documents)
+    def __init__(self, pacer: BatchPacer | None = None, unfinished: Mapping[str, float] | None = None) -> None:
+        self.pacer = pacer or BatchPacer()
+        self._elsewhere = dict(unfinished or {})
         self._waiting: dict[str, _Job] = {}
         self._asking: dict[str, _Job] = {}
+        self._queue: list[tuple[float, str, int]] = []
+        self._probe_at: float | None = None
+        self._probe_age = FIRST_PROBE
+        self._in_vain = 0
+        """How many of those that are being asked will likely not have ended."""
+        self._unlikely: set[str] = set()
 
-    def follow(self, key: str, started_at: float, deadline: float, *, over: bool = False) -> None:
+    def __len__(self) -> int:
+        """How many jobs are waited for."""
+        return len(self._waiting) + len(self._asking)
+
+    def to_json(self) -> dict[str, Any]:
+        """
+        Return what is known as plain JSON, for who asks for the same jobs next.
+
+        Without the ages, each job that is older than the first one to ask at would be asked anew by a woken worker, and
+        by each trigger.
+        """
+        ages = {key: job.unfinished for jobs in (self._waiting, self._asking) for key, job in jobs.items()}
+        known = {key: round(age, 3) for key, age in (self._elsewhere | ages).items() if age > 0}
+        return {**self.pacer.to_json(), "unfinished": known}
+
+    @classmethod
+    def from_json(
+        cls, kept: Mapping[str, Any] | None, calls_per_document: float = DEFAULT_CALLS_PER_DOCUMENT
+    ) -> BatchPolls:
+        """
+        Go on where another one stopped.
+
+        :param kept: what :meth:`to_json` returned there; ``None`` where there was none.
+        :param calls_per_document: how many polls per job to aim at.
+        """
+        kept = kept or {}
+        pacer = BatchPacer.from_json(kept, calls_per_document)
+        polls = cls(pacer, {str(key): float(age) for key, age in (kept.get("unfinished") or {}).items()})
+        pacer.learn(list(polls._elsewhere.values()))
+        return polls
+
+    def follow(self, key: str, started_at: float, deadline: float | None, *, over: bool = False) -> None:
         """
         Wait for a job.
 
         :param key: names it.
         :param started_at: when it was submitted.
-        :param deadline: when it is asked for the last time.
+        :param deadline: when it is asked for the last time; ``None`` for never.
         :param over: whether it is known to have ended: it is asked at once, whatever others say.
         """
-        job = self._waiting[key] = _Job(started_at, deadline, over=over)
-        self._plan(job)
+        unfinished = self._elsewhere.pop(key, 0.0)
+        job = _Job(started_at, math.inf if deadline is None else deadline, unfinished, is_over=over)
+        job.asks = int(unfinished > 0)
+        self._waiting[key] = job
+        if over:
+            self._want(key, job, started_at)
+        else:
+            self._plan(key, job)
 
-    def take_due(self, now: float) -> list[str]:
+    def take_due(self, now: float, most: int | None = None) -> list[str]:
         """
         Return the jobs to ask now. Each is then answered by one of the methods below.
 
         :param now: the time.
+        :param most: how many may be asked; ``None`` for all.
         """
-        due = [key for key, job in self._waiting.items() if job.due <= now]
-        if self.pacer.knows_little:
-            # One by one: an answer tells of the others of its age.
-            due = [key for key in due if self._waiting[key].over] or due[: 0 if self._asking else 1]
-        for key in due:
-            job = self._asking[key] = self._waiting.pop(key)
-            job.late = job.wanted is None or now - max(job.wanted, job.not_before) > PUNCTUAL
+        due: list[str] = []
+        put_off: list[tuple[float, str, int]] = []
+        room = max(1, len(self) // AT_A_TIME) - self._in_vain
+        while self._queue and self._queue[0][0] <= now and (most is None or len(due) < most):
+            entry = heapq.heappop(self._queue)
+            _, key, version = entry
+            job = self._waiting.get(key)
+            if job is None or job.version != version:
+                continue
+            if not self._is_promising(job, now):
+                if room <= 0:
+                    put_off.append(entry)
+                    continue
+                room -= 1
+                self._in_vain += 1
+                self._unlikely.add(key)
+            due.append(key)
+            del self._waiting[key]
+            self._asking[key] = job
             job.asked_at = now
             job.asks += 1
+        for entry in put_off:
+            heapq.heappush(self._queue, entry)
         return due
+
+    def _is_promising(self, job: _Job, now: float) -> bool:
+        """Whether an answer will likely be the last: the deadline is here, it is over, or it has likely ended."""
+        if now >= job.deadline or job.is_over:
+            return True
+        ages = self.pacer.ages
+        return ages is not None and ages.chance(job.unfinished, now - job.started_at) >= PROMISING
+
+    def likely_over(self, now: float) -> int:
+        """
+        Return how many of the jobs that are due have likely ended.
+
+        :param now: the time.
+        """
+        return sum(job.due <= now and self._is_promising(job, now) for job in self._waiting.values())
 
     def next_due(self, now: float) -> float | None:
         """
@@ -224,19 +283,39 @@ class BatchPolls:
 
         :param now: the time.
         """
-        if not self._waiting or (self._asking and self.pacer.knows_little):
-            return None
-        jobs = self._waiting.values()
-        if not self._asking and all(job.wanted is None for job in jobs):
-            # Nothing has ended yet: one job at a time is asked, in turn.
-            oldest = min(job.started_at for job in jobs)
-            turn = min(jobs, key=lambda job: (job.asks, job.started_at))
-            probe = self.pacer.next_probe()
-            while turn.asks and oldest + probe < now:
-                # Jobs of an earlier try are older than a first guess, and one of them has just been asked.
-                probe = self.pacer.next_probe()
-            turn.wanted = oldest + probe
-        return max(min(job.due for job in jobs), now)
+        if not self.pacer.knows and self._waiting and not self._asking:
+            self._plan_probe(now)
+        while self._queue:
+            due, key, version = self._queue[0]
+            job = self._waiting.get(key)
+            if job is None or job.version != version:
+                heapq.heappop(self._queue)
+                continue
+            if due <= now and self._in_vain and self._in_vain >= max(1, len(self) // AT_A_TIME):
+                # Those that are due wait for the answers of others of their age.
+                later = [each.due for each in self._waiting.values() if now < each.due < math.inf]
+                return min(later, default=None)
+            return max(due, now)
+        return None
+
+    def _plan_probe(self, now: float) -> None:
+        """Nothing has ended yet: one job at a time is asked, in turn."""
+        turn = min(self._waiting, key=lambda key: (self._waiting[key].asks, self._waiting[key].started_at))
+        job = self._waiting[turn]
+        if job.wanted is not None and job.wanted == self._probe_at:
+            return
+        oldest = min(each.started_at for each in self._waiting.values())
+        while oldest + self._probe_age < now and any(each.asks for each in self._waiting.values()):
+            # Jobs of an earlier try are older than a first guess, and one of them has just been asked.
+            self._probe_age = self._next_probe_age()
+        self._probe_at = max(oldest + self._probe_age, job.not_before)
+        self._probe_age = self._next_probe_age()
+        self._want(turn, job, self._probe_at)
+
+    def _next_probe_age(self) -> float:
+        # The more jobs there are to spend calls on, the closer.
+        growth = min(max(PROBES / len(self), LEAST_GROWTH), MOST_GROWTH)
+        return min(self._probe_age * (1 + growth), self._probe_age + LONGEST_WAIT)
 
     def not_answered(self, key: str, again_at: float) -> None:
         """
@@ -245,68 +324,83 @@ class BatchPolls:
         :param key: of the job.
         :param again_at: when to ask again.
         """
-        job = self._waiting[key] = self._asking.pop(key)
-        job.wanted = job.not_before = again_at
+        job = self._take_back(key)
+        job.not_before = again_at
+        self._waiting[key] = job
+        self._want(key, job, again_at)
 
-    def not_ended(self, key: str, now: float) -> None:
+    def not_ended(self, key: str) -> None:
         """
         Take it that a job had not ended when it was asked.
 
         :param key: of the job.
-        :param now: the time.
         """
-        job = self._asking.pop(key)
-        job.over = False
-        age = job.asked_at - job.started_at
-        pacer = self.pacer
-        pacer.learn(age, ended=False)
-        if pacer.knows and pacer.knows_little:
-            later = pacer.next_ask(age)
-            for other in self._waiting.values():
-                if (
-                    other.wanted is not None
-                    and not other.over
-                    and (other.wanted <= now or now - other.started_at <= age)
-                ):
-                    other.wanted = max(other.wanted, other.started_at + later)
-        job.wanted = job.started_at + pacer.next_ask(age) if pacer.knows else None
+        job = self._take_back(key)
+        age = max(0.0, job.asked_at - job.started_at)
+        self.pacer.answered(job.unfinished, age, ended=False)
+        job.unfinished = max(job.unfinished, age)
         self._waiting[key] = job
+        self._plan(key, job)
+        self._conclude()
 
-    def ended(self, key: str) -> None:
+    def ended(self, key: str) -> tuple[float, float]:
         """
-        Take it that a job had ended when it was asked.
+        Take it that a job had ended when it was asked, and do not wait for it any more.
 
         :param key: of the job.
+        :returns: the ages at which it was last seen unfinished, and found to have ended.
         """
-        job = self._asking.pop(key)
-        age = job.asked_at - job.started_at
-        if not (job.late and self.pacer.knows and age >= self.pacer.likely_age):
-            self.learn(age)
-
-    def learn(self, age: float) -> None:
-        """
-        Take it that a job was done at an age.
-
-        :param age: in seconds.
-        """
-        knew = self.pacer.knows
-        self.pacer.learn(age, ended=True)
-        if not knew:
-            for other in self._waiting.values():
-                self._plan(other)
+        job = self._take_back(key)
+        age = max(0.0, job.asked_at - job.started_at)
+        if job.is_over:
+            self.pacer.fetched()
+        else:
+            self.pacer.answered(job.unfinished, age, ended=True)
+            self._conclude()
+        return job.unfinished, age
 
     def forget(self, key: str) -> None:
         """
-        Learn nothing of a job that was asked, and do not wait for it any more.
+        Learn nothing of a job, and do not wait for it any more.
 
         :param key: of the job.
         """
-        if self._asking.pop(key, None) and not self.pacer.knows:
-            self.pacer.probe_again()
+        if key in self._asking:
+            self._take_back(key)
         self._waiting.pop(key, None)
+        self._elsewhere.pop(key, None)
 
-    def _plan(self, job: _Job) -> None:
-        if job.over:
-            job.wanted = job.started_at
-        else:
-            job.wanted = job.started_at + self.pacer.first_ask() if self.pacer.knows else None
+    def soonest(self, number: int) -> list[tuple[str, float]]:
+        """
+        Return which jobs will likely end first, and when to ask for them, in seconds since the epoch.
+
+        :param number: of how many.
+        """
+        jobs = heapq.nsmallest(number, self._waiting.items(), key=lambda item: (item[1].due, item[1].started_at))
+        return [(key, job.due if math.isfinite(job.due) else job.started_at + FIRST_PROBE) for key, job in jobs]
+
+    def _take_back(self, key: str) -> _Job:
+        if key in self._unlikely:
+            self._unlikely.discard(key)
+            self._in_vain -= 1
+        return self._asking.pop(key)
+
+    def _conclude(self) -> None:
+        jobs = [*self._waiting.values(), *self._asking.values()]
+        if self.pacer.learn([*(job.unfinished for job in jobs), *self._elsewhere.values()]):
+            for key, job in self._waiting.items():
+                if not job.is_over:
+                    self._plan(key, job)
+
+    def _plan(self, key: str, job: _Job) -> None:
+        ages = self.pacer.ages
+        self._want(key, job, None if ages is None else job.started_at + ages.after(job.unfinished))
+
+    def _want(self, key: str, job: _Job, at: float | None) -> None:
+        job.wanted = at
+        self._enqueue(key, job)
+
+    def _enqueue(self, key: str, job: _Job) -> None:
+        job.version += 1
+        if math.isfinite(job.due):
+            heapq.heappush(self._queue, (job.due, key, job.version))

@@ -12,13 +12,19 @@ Times are wall-clock (seconds since the epoch): a deadline must survive a move t
 from __future__ import annotations
 
 import enum
+import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
+from msgspec import Struct
+from msgspec.structs import replace
+
+from airflow_provider_asposeocr.api.results import OcrTask
+from airflow_provider_asposeocr.api.values import Value
 from airflow_provider_asposeocr.exceptions import (
     About,
+    AsposeOcrConnectionNotFoundError,
     AsposeOcrError,
     AsposeOcrInputError,
     AsposeOcrProtocolError,
@@ -29,44 +35,50 @@ from airflow_provider_asposeocr.exceptions import (
     refusal_named,
 )
 
-if TYPE_CHECKING:
-    from airflow_provider_asposeocr.api.results import OcrTask
-
 DEFAULT_POLL_INTERVAL = 2.0
 DEFAULT_POLL_BACKOFF = 1.25
 DEFAULT_POLL_INTERVAL_MAX = 10.0
 DEFAULT_JITTER = 0.1
 MAX_FAILURES_IN_A_ROW = 5
+REPLICA_LAG = 5.0
+"""Seconds after a submission for which a ``NotExist`` is asked again: a replica of the service may not know yet."""
+_LAST_MOMENT = 0.05
+"""Seconds before the deadline from which a poll counts as the last one: clocks and sleeps are not that exact."""
 
 
-@dataclass(frozen=True, slots=True)
-class PollSchedule:
+class PollSchedule(Value, frozen=True):
     """
     When to ask.
 
     :param interval: seconds from the submission to the first poll, and the least between two.
     :param backoff: by how much each wait is longer than the last; 1 keeps it the same.
-    :param interval_max: the longest wait, in seconds.
+    :param interval_max: the longest wait, in seconds; by default 10, or ``interval`` where that is longer.
     :param jitter: by which fraction a wait is randomly longer or shorter, so that many jobs do not ask at once.
     :raises AsposeOcrInputError: for values that make no schedule.
     """
 
     interval: float = DEFAULT_POLL_INTERVAL
     backoff: float = DEFAULT_POLL_BACKOFF
-    interval_max: float = DEFAULT_POLL_INTERVAL_MAX
+    interval_max: float | None = None
     jitter: float = DEFAULT_JITTER
 
     def __post_init__(self) -> None:
-        if not self.interval > 0:
-            raise AsposeOcrInputError(f"poll_interval must be over 0 seconds, got {self.interval}.")
-        if not self.backoff >= 1:
-            raise AsposeOcrInputError(f"poll_backoff must be at least 1, got {self.backoff}.")
-        if not self.interval_max >= self.interval:
+        if not 0 < self.interval < math.inf:
+            raise AsposeOcrInputError(f"poll_interval must be over 0 seconds, and finite, got {self.interval}.")
+        if not 1 <= self.backoff < math.inf:
+            raise AsposeOcrInputError(f"poll_backoff must be at least 1, and finite, got {self.backoff}.")
+        if not self.interval <= self.longest < math.inf:
             raise AsposeOcrInputError(
-                f"poll_interval_max ({self.interval_max} s) must not be shorter than poll_interval ({self.interval} s)."
+                f"poll_interval_max ({self.longest} s) must be finite, and not shorter than poll_interval "
+                f"({self.interval} s)."
             )
         if not 0 <= self.jitter < 1:
             raise AsposeOcrInputError(f"The jitter must be from 0 to under 1, got {self.jitter}.")
+
+    @property
+    def longest(self) -> float:
+        """The longest wait before its jitter, in seconds."""
+        return max(DEFAULT_POLL_INTERVAL_MAX, self.interval) if self.interval_max is None else self.interval_max
 
     @property
     def least(self) -> float:
@@ -80,7 +92,7 @@ class PollSchedule:
         :param age: seconds since the job was submitted.
         :param uniform: draws a number between two.
         """
-        wait = min(self.interval + (self.backoff - 1) * max(age, 0.0), self.interval_max)
+        wait = min(self.interval + (self.backoff - 1) * max(age, 0.0), self.longest)
         return wait * uniform(1 - self.jitter, 1 + self.jitter)
 
 
@@ -100,8 +112,7 @@ class PollVerdict(enum.StrEnum):
     """A permanent fault: asking again cannot help."""
 
 
-@dataclass(frozen=True, slots=True)
-class PollOutcome:
+class PollOutcome(Value, frozen=True):
     """
     The decision after a poll.
 
@@ -111,9 +122,11 @@ class PollOutcome:
     :param error: the failure, where it had none.
     """
 
+    UNSAID: ClassVar[tuple[str, ...]] = ("task",)
+
     verdict: PollVerdict
     delay: float = 0.0
-    task: OcrTask | None = field(default=None, repr=False)
+    task: OcrTask | None = None
     error: AsposeOcrError | None = None
 
     @property
@@ -133,21 +146,25 @@ _FINAL = {verdict.value: verdict for verdict in (PollVerdict.COMPLETED, PollVerd
 """The terminal states of a job, by the service's names, are verdicts of the same names."""
 
 
-@dataclass(slots=True)
-class Poller:
+class Poller(Struct):
     """
     Decides after each poll of one job.
 
     :param schedule: when to ask.
     :param started_at: when the job was submitted, in seconds since the epoch.
     :param deadline: until when to wait, in seconds since the epoch; ``None`` for ever.
-    :param max_failures: how many failures in a row are survived.
+    :param max_failures: how many failures in a row are survived; ``None``: any, until the deadline.
+    :param lag: for how many seconds after ``started_at`` ``NotExist`` is not believed yet: ``REPLICA_LAG`` where that
+        is the time of our own submission.
+    :param patience: the longest ``Retry-After`` that is waited for, in seconds; ``None``: any, until the deadline.
     """
 
     schedule: PollSchedule
     started_at: float
     deadline: float | None = None
-    max_failures: int = MAX_FAILURES_IN_A_ROW
+    max_failures: int | None = MAX_FAILURES_IN_A_ROW
+    lag: float = 0.0
+    patience: float | None = None
     uniform: Callable[[float, float], float] = random.uniform
     failures: int = 0
 
@@ -155,10 +172,13 @@ class Poller:
         """
         Decide how long to wait before the first poll after a submission: what has passed since counts.
 
+        There is one before any verdict, however short the time: nobody pays for a job that is not asked for.
+
         :param now: seconds since the epoch.
         """
         passed = max(0.0, now - self.started_at)
-        return self._until_deadline(max(0.0, self.schedule.wait(0.0, self.uniform) - passed), now, None, None)
+        delay = max(0.0, self.schedule.wait(0.0, self.uniform) - passed)
+        return PollOutcome(PollVerdict.WAIT, delay=min(delay, max(0.0, self._left(now))))
 
     def on_answer(self, task: OcrTask, now: float) -> PollOutcome:
         """
@@ -168,9 +188,13 @@ class Poller:
         :param now: seconds since the epoch.
         """
         self.failures = 0
-        if verdict := _FINAL.get(task.status):
-            return PollOutcome(verdict, task=task)
-        return self._wait(now, task, None)
+        verdict = _FINAL.get(task.status)
+        if verdict is PollVerdict.NOT_EXIST and max(0.0, now - self.started_at) < self.lag:
+            # Where the time is over, it is no reason either to believe it: a retry asks again.
+            unknown = AsposeOcrServiceError("The service does not know the job yet, seconds after its submission.")
+            again = self._wait(now, task, None)
+            return replace(again, error=unknown) if again.is_final else again
+        return PollOutcome(verdict, task=task) if verdict else self._wait(now, task, None)
 
     def on_failure(self, error: AsposeOcrError, now: float) -> PollOutcome:
         """
@@ -182,25 +206,35 @@ class Poller:
         if not is_transient(error):
             return PollOutcome(PollVerdict.REFUSED, error=error)
         self.failures += 1
-        if self.failures > self.max_failures:
+        asked = error.retry_after if isinstance(error, AsposeOcrServiceError) else None
+        too_long = self.patience is not None and asked is not None and asked > self.patience
+        if too_long or (self.max_failures is not None and self.failures > self.max_failures):
             return PollOutcome(PollVerdict.GAVE_UP, error=error)
         return self._wait(now, None, error)
 
+    @property
+    def is_worth_a_warning(self) -> bool:
+        """Whether to tell of the last failure: of the first, second, fourth, eighth in a row, and so on."""
+        return self.failures & (self.failures - 1) == 0
+
     def _wait(self, now: float, task: OcrTask | None, error: AsposeOcrError | None) -> PollOutcome:
+        left = self._left(now)
+        if left <= _LAST_MOMENT:
+            return PollOutcome(PollVerdict.TIMED_OUT, task=task, error=error)
         delay = self.schedule.wait(now - self.started_at, self.uniform)
         if isinstance(error, AsposeOcrServiceError) and error.retry_after is not None:
             delay = max(delay, error.retry_after)
-        return self._until_deadline(delay, now, task, error)
+        # The last poll comes when the time is over, whatever the schedule says: no job is ended unasked.
+        return PollOutcome(PollVerdict.WAIT, delay=min(delay, left), error=error)
 
-    def _until_deadline(
-        self, delay: float, now: float, task: OcrTask | None, error: AsposeOcrError | None
-    ) -> PollOutcome:
-        if self.deadline is not None:
-            left = self.deadline - now
-            if left <= 0 or left < min(delay, self.schedule.least):
-                return PollOutcome(PollVerdict.TIMED_OUT, task=task, error=error)
-            delay = min(delay, left)
-        return PollOutcome(PollVerdict.WAIT, delay=delay, error=error)
+    def _left(self, now: float) -> float:
+        return math.inf if self.deadline is None else self.deadline - now
+
+
+_CLEAR_THE_SUBMITTER = (
+    "A retry submits nothing and finds the same; clear the task that submitted the document to have it read again, "
+    "which is billed again."
+)
 
 
 def is_transient(error: AsposeOcrError) -> bool:
@@ -244,6 +278,7 @@ def failure(
     retry_after: float | None = None,
     messages: tuple[str, ...] = (),
     refusal: str = "",
+    submits: bool = True,
 ) -> AsposeOcrError:
     """
     Return the error for a verdict; it says what became of the job and what a retry will do.
@@ -258,21 +293,26 @@ def failure(
     :param retry_after: how many seconds the service asked to wait.
     :param messages: the service's own messages one by one, where they are at hand; else ``reason`` is taken as one.
     :param refusal: the name of the class of a permanent fault, where the error itself is not at hand.
+    :param submits: whether a retry submits the document again; a sensor's does not.
     """
     why = reason.rstrip(".")
     about: About = {"endpoint": endpoint, "ocr_task_id": ocr_task_id, "image": image}
     job = f"{endpoint} job {ocr_task_id}"
     if verdict is PollVerdict.ERROR:
         said = why or "the service gave no reason"
+        then = "A retry submits the document again, which is billed again." if submits else _CLEAR_THE_SUBMITTER
         return AsposeOcrTaskError(
-            f"{job} ended as Error: {said}. A retry submits the document again, which is billed again.",
+            f"{job} ended as Error: {said}. {then}",
             messages=messages or tuple(filter(None, (reason,))),
+            resubmits=submits,
             **about,
         )
     if verdict is PollVerdict.NOT_EXIST:
+        then = "A retry submits the document again, which is billed again." if submits else _CLEAR_THE_SUBMITTER
         return AsposeOcrTaskNotFoundError(
             f"The service does not know {job}: the id is wrong or of another endpoint or account, the job was "
-            "cancelled, or its result is older than 24 hours. A retry of an operator submits the document again.",
+            f"cancelled, or its result is older than 24 hours. {then}",
+            resubmits=submits,
             **about,
         )
     if verdict is PollVerdict.TIMED_OUT:
@@ -287,11 +327,18 @@ def failure(
             retry_after=asked,
             **about,
         )
+    if isinstance(error, AsposeOcrConnectionNotFoundError) or refusal == AsposeOcrConnectionNotFoundError.__name__:
+        # It was there when the document was submitted: rather an outage of what keeps it, and the job is paid for.
+        return AsposeOcrServiceError(
+            f"{job} cannot be asked for: {why}. It is left in place at the service: a retry goes on with it and is not "
+            "billed again.",
+            **about,
+        )
     if error is None:
         error = refusal_named(refusal)(reason or f"The service refused to tell about {job}.")
     error.message += (
         f" {job} is left in place: its result can be fetched by its id for 24 hours after the submission, by "
-        "`get_task` of the hook or by the sensor. Clearing an operator's task submits the document again, which is "
-        "billed again."
+        "`get_task` of the hook, by the sensor, or by clearing the task once that is mended (an operator's needs "
+        "durable=True and Airflow 3.3+ for it; below, it submits the document again, which is billed again)."
     )
     return error.about(**about)

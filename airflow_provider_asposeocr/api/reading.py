@@ -8,17 +8,20 @@ pydantic once the answer is complete. Memory does not grow with the result.
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
+import re
 from binascii import Error as Base64Error
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 import pybase64
+from msgspec.structs import replace
 
 from airflow_provider_asposeocr.api.results import OcrResultContent, OcrTask, task_from_response
-from airflow_provider_asposeocr.exceptions import AsposeOcrProtocolError
+from airflow_provider_asposeocr.exceptions import AsposeOcrDeliveryError, AsposeOcrProtocolError
 
 MAX_JSON_BYTES = 4 * 1024 * 1024
 """What an answer may hold besides the results' data: ids, states, messages."""
@@ -31,17 +34,9 @@ MAX_DEPTH = 32
 _QUOTE, _BACKSLASH, _OPEN_OBJECT, _CLOSE_OBJECT = ord('"'), ord("\\"), ord("{"), ord("}")
 _OPEN_ARRAY, _CLOSE_ARRAY, _COLON, _COMMA = ord("["), ord("]"), ord(":"), ord(",")
 _STRUCTURE = frozenset(b"{}[]:,")
+_END_OR_ESCAPE = re.compile(rb'["\\]')
 _WHITE_SPACE = b" \t\r\n"
-_SIMPLE_ESCAPES = {
-    ord('"'): b'"',
-    ord("\\"): b"\\",
-    ord("/"): b"/",
-    ord("b"): b"\b",
-    ord("f"): b"\f",
-    ord("n"): b"\n",
-    ord("r"): b"\r",
-    ord("t"): b"\t",
-}
+_BYTE_ORDER_MARK = codecs.BOM_UTF8
 
 
 class Base64Sink:
@@ -64,12 +59,21 @@ class Base64Sink:
         Decode one more piece.
 
         :raises AsposeOcrProtocolError: where it is not Base64, or more than the limit.
+        :raises AsposeOcrDeliveryError: where the file cannot be written.
         """
         encoded = self._rest + piece if self._rest else piece
         whole = len(encoded) & ~3
         self._rest = encoded[whole:]
         if whole:
             self._decode(encoded[:whole] if self._rest else encoded)
+
+    def feed_escaped(self, piece: bytes) -> None:
+        r"""
+        Decode one more piece, in which whole escapes of JSON stand, such as ``\/`` or ``\u002B``.
+
+        :raises AsposeOcrProtocolError: likewise.
+        """
+        self.feed(_unescaped(piece))
 
     def _decode(self, encoded: bytes) -> None:
         try:
@@ -86,7 +90,8 @@ class Base64Sink:
         self.size += len(decoded)
         if self.size > self._limit:
             raise AsposeOcrProtocolError(f"The results are larger than the limit of {self._limit} bytes.")
-        self._file.write(decoded)
+        with _kept_on_this_machine():
+            self._file.write(decoded)
 
     def feed_squeezed(self, piece: bytes) -> None:
         """Decode a piece out of which white space was taken, before what is still waiting."""
@@ -107,23 +112,50 @@ class Base64Sink:
             if len(rest) % 4:
                 raise AsposeOcrProtocolError("A result's data is not Base64: it ends inside a group of four.")
             self._decode(rest)
-        self._file.seek(0)
+        with _kept_on_this_machine():
+            self._file.seek(0)
         return OcrResultContent(file=self._file, size=self.size)
+
+
+class _PassedOver:
+    """
+    Keeps nothing of a result: who asks for a state is told a state.
+
+    :param limit: how many bytes it may have.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._left = limit // 3 * 4 + 4
+
+    def feed(self, piece: bytes) -> None:
+        """
+        Pass over one more piece.
+
+        :raises AsposeOcrProtocolError: where it is more than the limit.
+        """
+        self._left -= len(piece)
+        if self._left < 0:
+            raise AsposeOcrProtocolError("The results are larger than the limit.")
+
+    feed_escaped = feed
 
 
 class TaskReader:
     """
     Reads one response object from chunks of bytes.
 
-    :param new_file: makes an empty, writable and seekable binary file for each result.
+    :param new_file: makes an empty, writable and seekable binary file for each result; ``None`` passes over them.
     :param result_limit: how many decoded bytes all results may have together.
     :param small_answer: how many bytes are held until more come, or the end: most polls bring a state and no results,
         and there is nothing to decode on the way.
     """
 
+    wants_more = True
+    is_enough = False
+
     def __init__(
         self,
-        new_file: Callable[[], BinaryIO] = io.BytesIO,
+        new_file: Callable[[], BinaryIO] | None = io.BytesIO,
         result_limit: int = MAX_RESULT_BYTES,
         small_answer: int = SMALL_ANSWER,
     ) -> None:
@@ -134,12 +166,13 @@ class TaskReader:
         self._keys: list[bytes] = []
         self._string_start: int | None = None
         self._is_key = False
-        self._sink: Base64Sink | None = None
+        self._sink: Base64Sink | _PassedOver | None = None
         self._escape = b""
         self._contents: list[OcrResultContent] = []
         self._escaped = False
         self._held: bytes | None = b""
-        self._small_answer = small_answer
+        # At least as many as a byte order mark has.
+        self._small_answer = max(small_answer, len(_BYTE_ORDER_MARK))
 
     def feed(self, chunk: bytes) -> None:
         """
@@ -151,7 +184,7 @@ class TaskReader:
             self._held += chunk
             if len(self._held) <= self._small_answer:
                 return
-            chunk, self._held = self._held, None
+            chunk, self._held = self._held.removeprefix(_BYTE_ORDER_MARK), None
         at = 0
         while at < len(chunk):
             if self._sink is not None:
@@ -170,7 +203,7 @@ class TaskReader:
         :raises AsposeOcrProtocolError: where the answer was cut, or is not a response object.
         """
         if self._held is not None:
-            held, self._held = self._held, None
+            held, self._held = self._held.removeprefix(_BYTE_ORDER_MARK), None
             brackets = held.count(b"{") + held.count(b"[")
             if b'"data"' not in held and b"\\" not in held and brackets <= MAX_DEPTH:
                 # What is wrong with an answer is said below.
@@ -179,7 +212,8 @@ class TaskReader:
             self.feed(held)
         if self._sink is not None or self._string_start is not None or self._stack:
             raise AsposeOcrProtocolError("The answer is cut off: its JSON does not end.")
-        return task_from_response(bytes(self._json), self._contents)
+        task = task_from_response(bytes(self._json), self._contents)
+        return task if self._new_file else replace(task, results=())
 
     def _feed_structure(self, chunk: bytes, at: int) -> int:
         """Take everything up to and with the quote that opens the next string."""
@@ -193,11 +227,18 @@ class TaskReader:
         if quote < 0:
             return end
         if self._is_data():
-            self._sink = Base64Sink(self._new_file(), self._limit - sum(content.size for content in self._contents))
+            self._sink = self._new_sink()
         else:
             self._json.append(_QUOTE)
             self._string_start = len(self._json)
         return end + 1
+
+    def _new_sink(self) -> Base64Sink | _PassedOver:
+        if self._new_file is None:
+            return _PassedOver(self._limit)
+        with _kept_on_this_machine():
+            file = self._new_file()
+        return Base64Sink(file, self._limit - sum(content.size for content in self._contents))
 
     def _follow(self, byte: int) -> None:
         if byte in (_OPEN_OBJECT, _OPEN_ARRAY):
@@ -232,56 +273,87 @@ class TaskReader:
             self._json.append(chunk[at])
             self._escaped = False
             return at + 1
-        quote, backslash = chunk.find(b'"', at), chunk.find(b"\\", at)
-        if backslash >= 0 and (quote < 0 or backslash < quote):
-            self._json += chunk[at : backslash + 1]
-            self._escaped = True
-            return backslash + 1
-        if quote < 0:
+        # One search for both: a text of escapes alone, or many short texts, would be searched to the end for each.
+        found = _END_OR_ESCAPE.search(chunk, at)
+        if found is None:
             self._json += chunk[at:]
             return len(chunk)
-        self._json += chunk[at:quote]
+        stop = found.start()
+        if chunk[stop] == _BACKSLASH:
+            self._json += chunk[at : stop + 1]
+            self._escaped = True
+            return stop + 1
+        self._json += chunk[at:stop]
         if self._is_key:
             self._keys[-1] = _unescaped(bytes(self._json[self._string_start :]))
         self._json.append(_QUOTE)
         self._string_start = None
-        return quote + 1
+        return stop + 1
 
     def _feed_data(self, chunk: bytes, at: int) -> int:
         """Take Base64: decode it, and leave its number in its place."""
         sink = self._sink
         assert sink is not None
-        if self._escape:
-            return self._feed_escape(sink, chunk, at)
-        quote = chunk.find(b'"', at)
-        end = len(chunk) if quote < 0 else quote
-        backslash = chunk.find(b"\\", at, end)
-        if backslash >= 0:
-            sink.feed(chunk[at:backslash])
-            self._escape = b"\\"
-            return backslash + 1
-        sink.feed(chunk[at:end] if at or end < len(chunk) else chunk)
-        if quote < 0:
-            return end
-        self._json += b'"%d"' % len(self._contents)
-        self._contents.append(sink.close())
-        self._sink = None
-        return quote + 1
-
-    def _feed_escape(self, sink: Base64Sink, chunk: bytes, at: int) -> int:
-        r"""Take one more byte of an escape such as ``\/`` or ``\u002B``."""
-        self._escape += chunk[at : at + 1]
-        kind = self._escape[1]
-        if kind == ord("u") and len(self._escape) < 6:
-            return at + 1
-        if kind == ord("u"):
-            sink.feed(_unescaped(self._escape))
-        elif kind in _SIMPLE_ESCAPES:
-            sink.feed(_SIMPLE_ESCAPES[kind])
+        held, self._escape = self._escape, b""
+        end = chunk.find(b'"', at)
+        while end >= 0 and _is_escaped(held, chunk, at, end):
+            end = chunk.find(b'"', end + 1)
+        piece = chunk[at : end if end >= 0 else len(chunk)] if at or end >= 0 else chunk
+        if held:
+            piece = held + piece
+        if b"\\" in piece:
+            if end < 0:
+                piece, self._escape = _cut_before_open_escape(piece)
+            sink.feed_escaped(piece)
         else:
-            raise AsposeOcrProtocolError("The answer is not JSON: a result's data holds an unknown escape.")
-        self._escape = b""
-        return at + 1
+            sink.feed(piece)
+        if end < 0:
+            return len(chunk)
+        if isinstance(sink, Base64Sink):
+            self._json += b'"%d"' % len(self._contents)
+            self._contents.append(sink.close())
+        else:
+            self._json += b"null"
+        self._sink = None
+        return end + 1
+
+
+@contextmanager
+def _kept_on_this_machine() -> Iterator[None]:
+    """What fails in here is this machine's own trouble: no exchange broke, and to download it again helps nobody."""
+    try:
+        yield
+    except OSError as error:
+        raise AsposeOcrDeliveryError(
+            f"The result arrives, but finds no place on this machine: {error}. Is there a folder for temporary files "
+            "(TMPDIR), and room in it? The job is completed and billed: its result can be fetched by its id for 24 "
+            "hours. A retry fetches it, and nothing is billed again."
+        ) from error
+
+
+def _trailing_backslashes(text: bytes, start: int, end: int) -> int:
+    at = end
+    while at > start and text[at - 1] == _BACKSLASH:
+        at -= 1
+    return end - at
+
+
+def _is_escaped(held: bytes, chunk: bytes, start: int, at: int) -> bool:
+    """Whether the character at a place is one of an escape, what was held of the last chunk considered."""
+    before = _trailing_backslashes(chunk, start, at)
+    if before == at - start:
+        before += _trailing_backslashes(held, 0, len(held))
+    return before % 2 == 1
+
+
+def _cut_before_open_escape(piece: bytes) -> tuple[bytes, bytes]:
+    """Split a piece of a string before the escape that goes on in the next chunk, if there is one."""
+    at = piece.rfind(b"\\", max(0, len(piece) - 5))
+    if at < 0 or _is_escaped(b"", piece, 0, at):
+        return piece, b""
+    escape = piece[at:]
+    is_open = len(escape) == 1 or (escape[1:2] == b"u" and len(escape) < 6)
+    return (piece[:at], escape) if is_open else (piece, b"")
 
 
 def _unescaped(string: bytes) -> bytes:
@@ -289,7 +361,8 @@ def _unescaped(string: bytes) -> bytes:
     if b"\\" not in string:
         return string
     try:
-        unescaped: str = json.loads(b'"' + string + b'"')
+        # Not strict: line breaks in Base64 are as good as escaped ones.
+        unescaped: str = json.loads(f'"{string.decode()}"', strict=False)
         return unescaped.encode()
     except ValueError:
         raise AsposeOcrProtocolError("The answer is not JSON: a string holds an unknown escape.") from None

@@ -1,104 +1,51 @@
 """
-What the service answers: the response object of the queue, and a completed job's results decoded.
+A completed job's results decoded, and what is known of their types.
 
-``TaskResponse`` is the object on the wire; ``OcrTask`` is the same with typed state and decoded results. Sources:
-``fetch-detected-regions`` and ``fetch-region-recognition-result`` in the vendor's documentation, and the models of its
-Python client 24.11.0. Unknown properties, unknown result types and new codes do not break a client; an unknown
-``taskStatus`` does, as nobody could say whether to go on waiting.
+``OcrTask`` is what the service said of a job (:mod:`airflow_provider_asposeocr.api.answers`) with typed state and
+decoded results. Sources: "Fetching image regions" (docs.aspose.cloud/ocr/fetch-regions/), "Fetching regions recognition
+result" (docs.aspose.cloud/ocr/fetch-region-recognition-result/), and the models of the vendor's Python client 24.11.0.
+Unknown result types and new codes do not break a client; an unknown ``taskStatus`` does, as nobody could say whether to
+go on waiting.
 """
 
 from __future__ import annotations
 
-import enum
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
-from pydantic.alias_generators import to_camel
+from pydantic import ValidationError
 
+from airflow_provider_asposeocr.api.answers import (
+    ErrorDetails,
+    ResponseStatusCode,
+    ResultEntry,
+    TaskResponse,
+    TaskStatus,
+)
+from airflow_provider_asposeocr.api.texts import MOST_TEXTS, service_text, service_texts
+from airflow_provider_asposeocr.api.values import Value
 from airflow_provider_asposeocr.exceptions import AsposeOcrProtocolError
 
 
-class TaskStatus(enum.StrEnum):
-    """Where a job stands in the queue. Source: seeds, "Task statuses"."""
-
-    PENDING = "Pending"
-    PROCESSING = "Processing"
-    COMPLETED = "Completed"
-    ERROR = "Error"
-    NOT_EXIST = "NotExist"
-
-    @property
-    def is_terminal(self) -> bool:
-        """Whether the job will never leave this state."""
-        return self not in (TaskStatus.PENDING, TaskStatus.PROCESSING)
-
-
-class ResponseStatusCode(enum.StrEnum):
-    """How a request went. Source: ``ResponseStatusCode`` of the vendor's client; new ones may come."""
-
-    OK = "Ok"
-    PARTIALLY_NOT_FOUND = "PartiallyNotFound"
-    NO_ANY_RESULT_DATA = "NoAnyResultData"
-    RESULT_DATA_LOST = "ResultDataLost"
-    TASK_NOT_FOUND = "TaskNotFound"
-    NOT_READY = "NotReady"
-    ERROR = "Error"
-
-
-class _AnswerModel(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
-
-
-class ResultEntry(_AnswerModel):
-    """One entry of ``results`` on the wire."""
-
-    type: str
-    data: str | None = None
-    """Always Base64, plain text included."""
-
-
-class ErrorDetails(_AnswerModel):
-    """The ``error`` of an answer. Even a completed job can carry messages and warnings."""
-
-    messages: list[str] = []
-    warnings: list[str] = []
-
-    @field_validator("messages", "warnings", mode="before")
-    @classmethod
-    def _none_is_empty(cls, value: Any) -> Any:
-        return [] if value is None else value
-
-
-class TaskResponse(_AnswerModel):
-    """The response object of every GET, as it stands on the wire."""
-
-    id: str | None = None
-    task_status: str
-    response_status_code: str | None = None
-    results: list[ResultEntry] | None = None
-    error: ErrorDetails | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ResultType:
+class ResultType(Value, frozen=True):
     """
     What we know of a type in ``results[].type``.
 
     :param extension: of a file that holds such a result. Never taken from the service.
     :param is_text: whether it is UTF-8 text, which may stand in an XCom; else it needs a file.
+    :param also: what else a user may call such a file.
     """
 
     extension: str
     is_text: bool
+    also: tuple[str, ...] = ()
 
 
 RESULT_TYPES: dict[str, ResultType] = {
-    "Text": ResultType(".txt", is_text=True),
+    "Text": ResultType(".txt", is_text=True, also=(".text", ".md")),
     "Pdf": ResultType(".pdf", is_text=False),
-    "Hocr": ResultType(".hocr", is_text=True),
+    "Hocr": ResultType(".hocr", is_text=True, also=(".html", ".htm", ".xhtml", ".xml")),
     "Csv": ResultType(".csv", is_text=True),
     "Excel": ResultType(".xlsx", is_text=False),
     "JSON": ResultType(".json", is_text=True),
@@ -107,8 +54,12 @@ RESULT_TYPES: dict[str, ResultType] = {
     "WavFile": ResultType(".wav", is_text=False),
     "Other": ResultType(".json", is_text=True),
 }
-"""Source: the result types of the vendor's documentation and client."""
+"""Source: "Result format", docs.aspose.cloud/ocr/result-format/, and the vendor's client."""
 UNKNOWN_RESULT_TYPE = ResultType(".bin", is_text=False)
+FILE_EXTENSIONS = frozenset(
+    extension for kind in (*RESULT_TYPES.values(), UNKNOWN_RESULT_TYPE) for extension in (kind.extension, *kind.also)
+)
+"""What a path ends with that names a file for a result."""
 
 
 def result_type_named(name: str) -> ResultType:
@@ -116,8 +67,7 @@ def result_type_named(name: str) -> ResultType:
     return RESULT_TYPES.get(name, UNKNOWN_RESULT_TYPE)
 
 
-@dataclass(frozen=True, slots=True)
-class OcrResult:
+class OcrResult(Value, frozen=True):
     """
     One decoded result of a completed job.
 
@@ -126,8 +76,10 @@ class OcrResult:
     :param size: how many bytes there are.
     """
 
+    UNSAID: ClassVar[tuple[str, ...]] = ("content",)
+
     type: str
-    content: BinaryIO = field(repr=False)
+    content: BinaryIO
     size: int
 
     @property
@@ -156,8 +108,7 @@ class OcrResult:
             ) from None
 
 
-@dataclass(frozen=True, slots=True)
-class OcrTask:
+class OcrTask(Value, frozen=True):
     """
     A job as the service reported it.
 
@@ -167,6 +118,7 @@ class OcrTask:
     :param results: the decoded results of a completed job, in the service's order.
     :param messages: the service's messages; on a completed job they are not fatal.
     :param warnings: the service's warnings.
+    :param absent: the position and the type of each entry that has no content (``data`` of null).
     """
 
     id: str
@@ -175,6 +127,15 @@ class OcrTask:
     results: tuple[OcrResult, ...] = ()
     messages: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    absent: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def entries(self) -> list[OcrResult | str]:
+        """All entries in the service's order; of one without content the type alone. Regions go by the position."""
+        entries: list[OcrResult | str] = list(self.results)
+        for position, kind in self.absent:
+            entries.insert(position, kind)
+        return entries
 
     @property
     def notices(self) -> list[str]:
@@ -196,6 +157,7 @@ class OcrTask:
 
 
 _NO_DETAILS = ErrorDetails()
+_LONGEST_NAME = 100
 
 
 def task_from_response(response: bytes, contents: Sequence[OcrResultContent] = ()) -> OcrTask:
@@ -207,7 +169,7 @@ def task_from_response(response: bytes, contents: Sequence[OcrResultContent] = (
     :raises AsposeOcrProtocolError: where it is not JSON, not a response object, or of an unknown ``taskStatus``.
     """
     try:
-        answer = TaskResponse.model_validate_json(response)
+        answer = _read(response)
     except ValidationError as error:
         faults = "; ".join(
             f"{'.'.join(str(part) for part in found['loc']) or 'body'}: {found['msg']}"
@@ -218,22 +180,44 @@ def task_from_response(response: bytes, contents: Sequence[OcrResultContent] = (
         status = TaskStatus(answer.task_status)
     except ValueError:
         raise AsposeOcrProtocolError(
-            f"The answer's taskStatus is {answer.task_status!r:.60}, which the protocol does not have. "
+            f"The answer's taskStatus is {service_text(answer.task_status, 60)!r}, which the protocol does not have. "
             f"Known: {', '.join(TaskStatus)}."
         ) from None
     details = answer.error or _NO_DETAILS
+    entries = answer.results or ()
+    code = answer.response_status_code
+    # Where there are many of both, half of them are warnings.
+    messages = service_texts(details.messages, max(MOST_TEXTS // 2, MOST_TEXTS - len(details.warnings)))
     return OcrTask(
-        id=answer.id or "",
+        id=service_text(answer.id or "", _LONGEST_NAME),
         status=status,
-        response_status_code=answer.response_status_code,
-        results=tuple(_decoded(answer.results or (), contents)),
-        messages=tuple(details.messages),
-        warnings=tuple(details.warnings),
+        response_status_code=None if code is None else service_text(code, _LONGEST_NAME),
+        results=tuple(_decoded(entries, contents)),
+        absent=tuple(
+            (position, service_text(entry.type, _LONGEST_NAME))
+            for position, entry in enumerate(entries)
+            if entry.data is None
+        ),
+        messages=messages,
+        warnings=service_texts(details.warnings, MOST_TEXTS - len(messages)),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class OcrResultContent:
+def _read(response: bytes) -> TaskResponse:
+    try:
+        return TaskResponse.model_validate_json(response)
+    except ValidationError:
+        # The state of a paid job is not lost over a message with half a surrogate pair, or of another encoding.
+        try:
+            mended = json.dumps(json.loads(response.decode("utf-8", "replace")), ensure_ascii=False)
+        except (ValueError, RecursionError):
+            mended = ""
+        if not mended:
+            raise
+        return TaskResponse.model_validate_json(mended.encode("utf-8", "replace"))
+
+
+class OcrResultContent(Value, frozen=True):
     """The decoded bytes of one ``data``, and how many there are."""
 
     file: BinaryIO
@@ -245,14 +229,14 @@ def _decoded(entries: Iterable[ResultEntry], contents: Sequence[OcrResultContent
         # A `data` of null stands for no content: such an entry is a notice at most, not a result.
         if entry.data is not None:
             content = contents[int(entry.data)]
-            yield OcrResult(type=entry.type, content=content.file, size=content.size)
+            yield OcrResult(type=service_text(entry.type, _LONGEST_NAME), content=content.file, size=content.size)
 
 
 def rectangles(task: OcrTask) -> list[list[int]]:
     """
     Return the detected regions of a completed DetectRegions job: ``[[x1, y1, x2, y2], ...]`` in pixels.
 
-    Source: fetch-detected-regions.
+    Source: "Fetching image regions", docs.aspose.cloud/ocr/fetch-regions/.
 
     :raises AsposeOcrProtocolError: where the data is not a JSON array of four whole numbers each.
     """

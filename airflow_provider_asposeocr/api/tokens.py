@@ -15,12 +15,14 @@ import threading
 import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from functools import cached_property
 from types import TracebackType
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+from airflow_provider_asposeocr.api.texts import keep_secret
+from airflow_provider_asposeocr.api.values import Value
 from airflow_provider_asposeocr.exceptions import AsposeOcrError
 
 RENEWAL_MARGIN = 60.0
@@ -28,9 +30,9 @@ RENEWAL_MARGIN = 60.0
 
 
 class TokenAnswer(BaseModel):
-    """The token endpoint's answer. Source: vendor's documentation, "Authorization"."""
+    """The token endpoint's answer. Source: "Authorization", docs.aspose.cloud/ocr/authorization/."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
     access_token: SecretStr = Field(min_length=1)
     expires_in: float = Field(default=3600, gt=0)
@@ -44,8 +46,7 @@ class TokenAnswer(BaseModel):
         return token
 
 
-@dataclass(frozen=True)
-class Credentials:
+class Credentials(Value, frozen=True, dict=True):
     """
     Who asks, and where: the key of a token.
 
@@ -54,9 +55,14 @@ class Credentials:
     :param client_secret: of the same application.
     """
 
+    UNSAID: ClassVar[tuple[str, ...]] = ("client_secret",)
+
     token_url: str
     client_id: str
-    client_secret: str = field(repr=False)
+    client_secret: str
+
+    def __post_init__(self) -> None:
+        keep_secret(self.client_secret)
 
     @cached_property
     def key(self) -> str:
@@ -163,6 +169,7 @@ class TokenStore:
             # A token that lives shorter than two margins is used for half its life.
             self._renew_at = self._clock() + expires_in - min(RENEWAL_MARGIN, expires_in / 2)
             self._token = token
+            keep_secret(token)
             self.release(lease)
 
     def release(self, lease: TokenLease) -> None:
@@ -182,6 +189,7 @@ def token_store(credentials: Credentials) -> TokenStore:
 
     :param credentials: who asks; a changed secret is another store.
     """
+    keep_secret(credentials.client_secret)
     with _stores_lock:
         if credentials.key not in _stores:
             _stores[credentials.key] = TokenStore()

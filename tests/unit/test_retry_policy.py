@@ -13,6 +13,7 @@ from airflow_provider_asposeocr.exceptions import (
     AsposeOcrAmbiguousSubmissionError,
     AsposeOcrAuthError,
     AsposeOcrCancelledError,
+    AsposeOcrDeliveryError,
     AsposeOcrError,
     AsposeOcrInputError,
     AsposeOcrProtocolError,
@@ -44,12 +45,15 @@ def decide(error: BaseException, try_number: int = 1, **kwargs: Any) -> tuple[st
         (AsposeOcrServiceError("x", retry_after=5), ("retry", 30)),
         (AsposeOcrRateLimitError("x", retry_after=3600), ("retry", 3600)),
         (AsposeOcrTaskNotFoundError("x"), ("retry", 0)),
+        (AsposeOcrTaskNotFoundError("of a sensor", resubmits=False), ("fail", None)),
         (AsposeOcrTaskError("x"), ("fail", None)),
+        (AsposeOcrDeliveryError("x"), ("retry", 30)),
         (AsposeOcrError("x"), ("default", None)),
         (ValueError("of somebody else"), ("default", None)),
     ],
 )
 def test_decisions(error: BaseException, decision: tuple[str, float | None]) -> None:
+    """Each error is retried, failed or left to Airflow, after its wait."""
     assert decide(error) == decision
 
 
@@ -63,6 +67,10 @@ def test_waits_grow_and_are_bounded(try_number: int) -> None:
 @only_3_3
 def test_failed_jobs_are_submitted_again_where_the_user_wants_it() -> None:
     assert decide(AsposeOcrTaskError("x"), resubmit_failed_jobs=True) == ("retry", 30)
+    assert decide(AsposeOcrTaskError("of a sensor", resubmits=False), resubmit_failed_jobs=True) == ("fail", None)
+    task = AsposeOcrRecognizeImageOperator(task_id="t", image="x.png", resubmit_failed_jobs=True)
+    decision = AsposeOcrRetryPolicy().evaluate(AsposeOcrTaskError("x"), 1, 5, {"task": task})
+    assert decision.action.value == "retry"
 
 
 @pytest.mark.parametrize(
@@ -82,6 +90,7 @@ def test_permanent_errors_fail_on_every_airflow(error: type[AsposeOcrError]) -> 
 
 
 def test_serialize() -> None:
+    """A policy is read back as it was serialized."""
     policy = AsposeOcrRetryPolicy(delay=timedelta(seconds=5), resubmit_failed_jobs=True)
     again = AsposeOcrRetryPolicy.deserialize(policy.serialize())
     assert (again.delay, again.max_delay, again.resubmit_failed_jobs) == (policy.delay, policy.max_delay, True)

@@ -10,18 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from airflow_provider_asposeocr.api.calls import (
-    ApiRoot,
-    Call,
-    HttpRequest,
-    HttpResponse,
-    TokenNeeded,
-    conversation,
-    token_call,
-)
+from airflow_provider_asposeocr.api.calls import ApiRoot, token_call
+from airflow_provider_asposeocr.api.checks import parse_settings
+from airflow_provider_asposeocr.api.conversations import conversation
 from airflow_provider_asposeocr.api.endpoints import API_HOST, API_VERSION, ENDPOINTS, TOKEN_PATH
+from airflow_provider_asposeocr.api.exchanges import Call, HttpRequest, HttpResponse
 from airflow_provider_asposeocr.api.payload import SubmissionBody
-from airflow_provider_asposeocr.api.settings import Settings, parse_settings
+from airflow_provider_asposeocr.api.settings import Settings
 from airflow_provider_asposeocr.api.tokens import Credentials
 
 API = ApiRoot(f"{API_HOST}/{API_VERSION}/ocr")
@@ -69,6 +64,18 @@ class Answer:
         return HttpResponse(self.status, self.headers, reader)
 
 
+@dataclass(frozen=True)
+class TokenNeeded:
+    """A conversation wants a token: any but the one that has just been answered with a 401."""
+
+    rejected: str | None = None
+
+
+def token_from_the_driver(rejected: str | None) -> Any:
+    """A source of tokens that asks whoever drives the conversation."""
+    return (yield TokenNeeded(rejected))
+
+
 class Service:
     """Gives its answers in turn and its tokens in turn, and keeps what it was asked."""
 
@@ -79,7 +86,7 @@ class Service:
         self.rejected: list[str | None] = []
 
     def run(self, call: Call[Any]) -> Any:
-        talk = conversation(call)
+        talk = conversation(call, token_from_the_driver)
         step = next(talk)
         while True:
             if isinstance(step, TokenNeeded):
@@ -110,3 +117,13 @@ def response_object(*results: tuple[str, bytes], status: str = "Completed", **mo
 
 def as_json(value: Any) -> bytes:
     return json.dumps(value).encode()
+
+
+GOOD_BODIES = {
+    "submit": JOB.encode(),
+    "task": as_json(response_object()),
+    "status": as_json(response_object()),
+    "cancel": b"",
+    "token": as_json({"access_token": TOKEN, "expires_in": 3600, "token_type": "Bearer"}),
+}
+"""An answer to each of the calls as it should be."""

@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_asposeocr.api.endpoints import checked_ocr_task_id
+from airflow_provider_asposeocr.api.checks import checked_ocr_task_id
 from airflow_provider_asposeocr.api.results import OcrTask, rectangles
 from airflow_provider_asposeocr.api.tokens import TokenAnswer
 from airflow_provider_asposeocr.exceptions import AsposeOcrError
@@ -61,6 +61,7 @@ def is_good(name: str, value: Any) -> bool:
 
 @given(calls, ANSWERS, ANSWERS)
 def test_a_good_value_or_one_of_our_errors(name, first, second):
+    """Whatever a service answers, a call ends in a good value or in one of our errors."""
     value = outcome(name, first, second)
     assert isinstance(value, AsposeOcrError) or is_good(name, value)
     if isinstance(value, AsposeOcrError):
@@ -72,6 +73,7 @@ def test_a_good_value_or_one_of_our_errors(name, first, second):
 
 @given(ANSWERS)
 def test_results_read_or_are_one_of_our_errors(answer):
+    """Results of any content can be read, or the answer is one of our errors."""
     task = outcome("task", answer, answer)
     for read in (lambda: task.text, lambda: rectangles(task), lambda: task.notices):
         if isinstance(task, OcrTask):

@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
-from airflow_provider_asposeocr.api.images import HEAD_SIZE, IMAGE_FORMATS, image_facts
+from airflow_provider_asposeocr.api.formats import IMAGE_FORMATS
+from airflow_provider_asposeocr.api.images import HEAD_SIZE, image_facts, with_directory
 from airflow_provider_asposeocr.exceptions import AsposeOcrInputError
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="4" height="3"/>'
@@ -22,11 +25,13 @@ def picture(kind, size=(31, 17), **options):
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "TIFF"])
 @pytest.mark.parametrize("size", [(31, 17), (1, 1), (1000, 3)])
 def test_raster_formats_and_their_size(kind, size):
+    """Raster formats are told by their first bytes, with their size."""
     facts = image_facts(picture(kind, size), "scan.dat")
     assert (facts.format, facts.width, facts.height) == (kind, *size)
 
 
 def test_big_endian_tiff():
+    """A TIFF in big-endian order is read too."""
     ifd = (
         b"\x00\x02"
         + b"\x01\x00\x00\x03\x00\x00\x00\x01\x00\x1f\x00\x00"
@@ -50,6 +55,7 @@ def test_big_endian_tiff():
     ],
 )
 def test_svg(head):
+    """An SVG is known behind whatever may stand before its root."""
     facts = image_facts(head, "drawing.svg")
     assert (facts.format, facts.width, facts.height) == ("SVG", None, None)
 
@@ -71,6 +77,7 @@ def test_svg(head):
     ],
 )
 def test_refused_whatever_its_name(head, what):
+    """What is no image is refused whatever its name, and named as what it is."""
     with pytest.raises(AsposeOcrInputError, match=what) as refused:
         image_facts(head, "folder/scan.png")
     assert refused.value.image == "folder/scan.png"
@@ -79,11 +86,13 @@ def test_refused_whatever_its_name(head, what):
 
 
 def test_empty_file():
+    """An empty file is refused as empty."""
     with pytest.raises(AsposeOcrInputError, match=r"scan\.png is empty"):
         image_facts(b"", "scan.png")
 
 
 def test_other_formats_where_an_endpoint_takes_them():
+    """An endpoint takes its own formats, and refuses the others."""
     facts = image_facts(b"%PDF-1.7\n", "scan.pdf", formats=("PDF",))
     assert (facts.format, facts.width, facts.height) == ("PDF", None, None)
     with pytest.raises(AsposeOcrInputError, match=r"a PNG file\. Aspose.OCR Cloud takes PDF here"):
@@ -101,5 +110,35 @@ def test_a_header_cut_short_is_no_reason_to_refuse(kind):
 
 
 def test_size_of_a_jpeg_behind_long_metadata():
+    """The size of a JPEG is found behind long metadata."""
     facts = image_facts(picture("JPEG", exif=b"Exif\x00\x00" + bytes(60_000))[:HEAD_SIZE], "photo.jpg")
     assert (facts.width, facts.height) == (31, 17)
+
+
+@pytest.mark.parametrize("orientation", range(9))
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
+def test_turned_image(kind, orientation):
+    """An image that is to be seen on its side is told; its size is that of the pixels as they are stored."""
+    tags = Image.Exif()
+    tags[0x112] = orientation
+    whole = picture(kind, exif=tags) if kind == "JPEG" else picture(kind, tiffinfo={0x112: orientation})
+    facts = with_directory(image_facts(whole, "photo"), io.BytesIO(whole))
+    assert (facts.width, facts.height, facts.is_turned) == (31, 17, orientation >= 5)
+
+
+@pytest.mark.parametrize("pages", [1, 2, 5])
+def test_pages_of_a_tiff(pages):
+    """A TIFF that holds more than one image is told, also where its directory stands beyond the first bytes."""
+    more = [Image.new("RGB", (31, 17))] * (pages - 1)
+    whole = picture("TIFF", save_all=True, append_images=more)
+    for head in (whole, whole[:8]):
+        facts = with_directory(image_facts(head, "scan.tif"), io.BytesIO(whole))
+        assert (facts.width, facts.height, facts.holds_more) == (31, 17, pages > 1)
+
+
+@given(st.binary(max_size=64))
+def test_directories_that_cannot_be_read(junk):
+    """Of a directory that is cut or broken nothing is known, and that is no reason to refuse the file."""
+    for head in (b"II*\0", b"MM\0*", b"\xff\xd8\xff\xe1", b"\xff\xd8\xff\xe1\x00\x30Exif\0\0II*\0"):
+        facts = with_directory(image_facts(head + junk, "scan"), io.BytesIO(head + junk))
+        assert facts.format in ("TIFF", "JPEG")

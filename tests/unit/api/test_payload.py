@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_asposeocr.api.checks import parse_settings
 from airflow_provider_asposeocr.api.payload import CHUNK_SIZE, SubmissionBody
-from airflow_provider_asposeocr.api.settings import parse_settings
 from airflow_provider_asposeocr.exceptions import AsposeOcrInputError
 from tests.unit.api.exchanges import submission_body
 
@@ -49,6 +49,7 @@ def straightforward(document, settings=SETTINGS):
 )
 @pytest.mark.parametrize("file_class", [io.BytesIO, Dribble])
 def test_equals_json_and_base64(size, file_class):
+    """The body is that of `json` and `base64`, whatever the size, in chunks of bounded size."""
     document = (bytes(range(256)) * (size // 256 + 1))[:size]
     body, _ = body_over(file_class, document)
     sent = b"".join(body)
@@ -59,6 +60,7 @@ def test_equals_json_and_base64(size, file_class):
 
 @given(st.binary(max_size=200), st.sampled_from([{}, {"language": "English"}, {"rotate": -90, "resultType": "Hocr"}]))
 def test_any_document(document, settings):
+    """Any document with any settings makes the same body, of the announced length."""
     typed = parse_settings("RecognizeImage", settings)
     body = submission_body(document, typed)
     assert json.loads(b"".join(body)) == json.loads(straightforward(document, typed))
@@ -86,15 +88,23 @@ def test_an_interrupted_iteration_closes_the_document():
 @pytest.mark.parametrize("file_class", [io.BytesIO, Dribble])
 @pytest.mark.parametrize(("there", "missing"), [(0, 100_000), (1, 99_999), (CHUNK_SIZE, 100_000 - CHUNK_SIZE)])
 def test_a_document_that_became_shorter(file_class, there, missing):
+    """A document that became shorter breaks off the submission, and says what is missing."""
     body, _ = body_over(file_class, b"x" * there, size=100_000)
     with pytest.raises(AsposeOcrInputError, match=f"{missing} of 100000 bytes are missing. Nothing was submitted"):
         b"".join(body)
     assert not body.is_complete
 
 
-def test_a_document_that_grew_is_sent_as_long_as_it_was():
-    body, _ = body_over(io.BytesIO, b"before and after", size=6)
-    assert json.loads(b"".join(body)) == json.loads(straightforward(b"before"))
+@pytest.mark.parametrize("file_class", [io.BytesIO, Dribble])
+@pytest.mark.parametrize(("size", "more"), [(6, 1), (6, 100_000), (CHUNK_SIZE, 1), (0, 1)])
+def test_a_document_that_grew_is_not_sent_in_part(file_class, size, more):
+    """The body of a document that became longer does not end."""
+    body, _ = body_over(file_class, b"x" * (size + more), size=size)
+    sent = []
+    with pytest.raises(AsposeOcrInputError, match=f"more than the {size} bytes .* Nothing was submitted"):
+        sent.extend(body)
+    assert len(b"".join(sent)) < len(body)
+    assert not body.may_be_complete
 
 
 def test_complete_is_what_was_handed_out_to_the_end():

@@ -11,7 +11,9 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_asposeocr.api.answers import TaskStatus
 from airflow_provider_asposeocr.api.polling import (
+    REPLICA_LAG,
     Poller,
     PollOutcome,
     PollSchedule,
@@ -20,7 +22,7 @@ from airflow_provider_asposeocr.api.polling import (
     failure_of,
     is_transient,
 )
-from airflow_provider_asposeocr.api.results import OcrTask, TaskStatus
+from airflow_provider_asposeocr.api.results import OcrTask
 from airflow_provider_asposeocr.exceptions import (
     AsposeOcrAmbiguousSubmissionError,
     AsposeOcrAuthError,
@@ -67,10 +69,12 @@ def cost(ends: list[float]) -> tuple[list[int], list[float]]:
 
 class TestDefaultSchedule:
     def test_times(self):
+        """These are the times of the default polls."""
         expected = [2, 4.5, 7.625, 11.53, 16.41, 22.52, 30.15, 39.68, 49.68, 59.68, 69.68]
         assert poll_times(60) == pytest.approx(expected, abs=0.005)
 
     def test_is_the_series_of_waits_that_grow_by_the_backoff(self):
+        """Each wait is longer than the one before by the backoff, up to the longest."""
         ages = [0.0, *poll_times(300)]
         waits = [later - earlier for earlier, later in pairwise(ages)]
         assert waits == pytest.approx([min(2 * 1.25**at, 10) for at in range(len(waits))])
@@ -81,6 +85,7 @@ class TestDefaultSchedule:
         ("duration", "calls", "delay"), [(1, 1, 1), (3, 2, 1.5), (8, 3.7, 2.5), (15, 5, 1.6), (60, 10.5, 5)]
     )
     def test_cost(self, duration, calls, delay):
+        """Jobs of these durations cost these calls and delays, as docs/costs.md says."""
         ends = [duration * (0.9 + 0.2 * (at + 0.5) / 2000) for at in range(2000)]
         polls, delays = cost(ends)
         assert fmean(polls) == pytest.approx(calls, abs=0.06)
@@ -106,21 +111,30 @@ class TestSchedule:
             ({"backoff": 0.9}, "poll_backoff"),
             ({"backoff": math.nan}, "poll_backoff"),
             ({"interval_max": 1}, "poll_interval_max"),
-            ({"interval": 11}, "poll_interval_max"),
+            ({"interval": 11, "interval_max": 10}, "poll_interval_max"),
             ({"interval_max": math.nan}, "poll_interval_max"),
+            ({"interval_max": math.inf}, "poll_interval_max"),
+            ({"interval": math.inf}, "poll_interval"),
+            ({"backoff": math.inf}, "poll_backoff"),
             ({"jitter": 1}, "jitter"),
             ({"jitter": -0.1}, "jitter"),
         ],
     )
     def test_values_that_make_none(self, values, named):
+        """Values that make no schedule are refused, and named."""
         with pytest.raises(AsposeOcrInputError, match=named):
             PollSchedule(**values)
+
+    def test_an_interval_alone_is_the_least_and_the_longest_wait(self):
+        """An interval that is longer than the default longest wait is a schedule by itself."""
+        assert poll_times(80, PollSchedule(interval=30, jitter=0)) == [30, 60, 90]
 
     @pytest.mark.parametrize(("drawn", "wait"), [(min, 1.8), (max, 2.2)])
     def test_jitter_goes_both_ways(self, drawn, wait):
         assert PollSchedule().wait(0, drawn) == pytest.approx(wait)
 
     def test_fixed_interval(self):
+        """A backoff of 1 makes a fixed interval."""
         schedule = PollSchedule(interval=5, backoff=1, interval_max=5, jitter=0)
         assert poll_times(24, schedule) == [5, 10, 15, 20, 25]
 
@@ -154,20 +168,23 @@ def decide(poller: Poller, event: OcrTask | Exception | None, now: float) -> Pol
 class TestDecision:
     @given(schedules, st.none() | events, st.floats(-10, 1e5), st.none() | st.floats(-10, 1e5), st.integers(0, 6))
     def test_total_never_too_fast_never_beyond_the_deadline(self, schedule, event, age, deadline, failures):
+        """Every event has a verdict; no poll comes too soon or beyond the deadline."""
         now = START + age
         poller = Poller(schedule, START, None if deadline is None else START + deadline, failures=failures)
         outcome = decide(poller, event, now)
         assert outcome.verdict in PollVerdict
         assert outcome.is_final == (outcome.verdict is not PollVerdict.WAIT)
         if not outcome.is_final:
-            # The first poll is spaced from the submission, all others from the one before.
+            # The first poll is spaced from the submission, all others from the one before; but the last one comes when
+            # the time is over.
             spaced_from = min(START, now) if event is None else now
-            assert now + outcome.delay - spaced_from >= schedule.least - 1e-6
-            assert poller.deadline is None or now + outcome.delay <= poller.deadline + 1e-6
-            assert outcome.delay <= max(schedule.interval_max * 1.99, getattr(event, "retry_after", None) or 0) + 1e-6
+            is_last = poller.deadline is not None and now + outcome.delay >= poller.deadline - 1e-6
+            assert is_last or now + outcome.delay - spaced_from >= schedule.least - 1e-6
+            assert poller.deadline is None or now + outcome.delay <= max(poller.deadline, now) + 1e-6
+            assert outcome.delay <= max(schedule.longest * 1.99, getattr(event, "retry_after", None) or 0) + 1e-6
         if isinstance(event, OcrTask) and event.status.is_terminal:
             assert outcome.verdict == event.status.value
-        if poller.deadline is not None and now >= poller.deadline:
+        if poller.deadline is not None and now >= poller.deadline and event is not None:
             assert outcome.is_final
 
     @given(schedules, st.lists(events, max_size=30), st.floats(0, 500))
@@ -179,7 +196,7 @@ class TestDecision:
         for event in happenings:
             if outcome.is_final:
                 break
-            assert outcome.delay >= schedule.least - 1e-6
+            assert outcome.delay >= schedule.least - 1e-6 or now + outcome.delay >= deadline - 1e-6
             now += outcome.delay
             assert now <= deadline + 1e-6
             outcome = decide(poller, event, now)
@@ -193,13 +210,57 @@ class TestDecision:
 
     @pytest.mark.parametrize("status", [TaskStatus.PENDING, TaskStatus.PROCESSING])
     def test_the_deadline(self, status):
+        """The last poll comes at the deadline, and there the job has timed out."""
         poller = Poller(STEADY, START, deadline=START + 10)
         task = OcrTask(JOB, status)
         assert poller.on_answer(task, START + 4).delay == 3
         assert poller.on_answer(task, START + 7).delay == 3
         assert poller.on_answer(task, START + 8).delay == 2
-        assert poller.on_answer(task, START + 8.1).verdict is PollVerdict.TIMED_OUT
+        assert poller.on_answer(task, START + 9.5).delay == 0.5
         assert poller.on_answer(task, START + 10).verdict is PollVerdict.TIMED_OUT
+
+    @pytest.mark.parametrize(("timeout", "polls"), [(7, [4, 7]), (4, [4]), (1, [1]), (0.001, [0.001])])
+    def test_no_job_times_out_unasked(self, timeout, polls):
+        """However short the time, there is a poll when it is over, and none that comes too soon before."""
+        poller = Poller(PollSchedule(4, 1, 4, jitter=0), START, START + timeout)
+        outcome, now, asked = poller.first(START), START, []
+        while not outcome.is_final:
+            now += outcome.delay
+            asked.append(pytest.approx(now - START, abs=1e-6))
+            outcome = poller.on_answer(PENDING, now)
+        assert asked == polls
+        assert outcome.verdict is PollVerdict.TIMED_OUT
+
+    def test_not_exist_right_after_the_submission_is_asked_again(self):
+        """A replica of the service may not know the job yet; after some seconds the service is believed."""
+        poller = Poller(STEADY, START, lag=REPLICA_LAG)
+        lost = OcrTask(JOB, TaskStatus.NOT_EXIST)
+        assert poller.on_answer(lost, START + 2).verdict is PollVerdict.WAIT
+        assert poller.on_answer(lost, START + REPLICA_LAG).verdict is PollVerdict.NOT_EXIST
+        assert Poller(STEADY, START).on_answer(lost, START).verdict is PollVerdict.NOT_EXIST
+        over = Poller(STEADY, START, START + 2, lag=REPLICA_LAG).on_answer(lost, START + 2)
+        assert (over.verdict, type(over.error)) == (PollVerdict.TIMED_OUT, AsposeOcrServiceError)
+
+    @pytest.mark.parametrize(("lag", "verdict"), [(0, PollVerdict.NOT_EXIST), (REPLICA_LAG, PollVerdict.WAIT)])
+    def test_a_clock_that_was_put_back_makes_no_job_younger_than_new(self, lag, verdict):
+        """Where a lagging replica is not reckoned with, the service is believed whatever the clock says."""
+        lost = OcrTask(JOB, TaskStatus.NOT_EXIST)
+        assert Poller(STEADY, START, lag=lag).on_answer(lost, START - 1).verdict is verdict
+
+    def test_without_a_limit_of_failures_it_goes_on_until_the_deadline(self):
+        """Where waiting is free, no outage ends it before its time, and the warnings become rarer."""
+        poller = Poller(STEADY, START, START + 3600, max_failures=None)
+        warned = []
+        for failures in range(1, 41):
+            assert poller.on_failure(AsposeOcrServiceError("down"), START + failures).verdict is PollVerdict.WAIT
+            warned += [failures] * poller.is_worth_a_warning
+        assert warned == [1, 2, 4, 8, 16, 32]
+        assert poller.on_failure(AsposeOcrServiceError("down"), START + 3600).verdict is PollVerdict.TIMED_OUT
+
+    @pytest.mark.parametrize(("asked", "verdict"), [(60, PollVerdict.WAIT), (61, PollVerdict.GAVE_UP)])
+    def test_a_wait_beyond_the_patience_ends_it(self, asked, verdict):
+        poller = Poller(STEADY, START, START + 600, patience=60)
+        assert poller.on_failure(AsposeOcrRateLimitError("busy", retry_after=asked), START).verdict is verdict
 
     @pytest.mark.parametrize("kind", TRANSIENT)
     def test_five_failures_in_a_row_are_survived(self, kind):
@@ -225,6 +286,7 @@ class TestDecision:
     @pytest.mark.parametrize(("asked", "delay"), [(None, 2), (1, 2), (30, 30)])
     @pytest.mark.parametrize("kind", [AsposeOcrServiceError, AsposeOcrRateLimitError])
     def test_retry_after(self, kind, asked, delay):
+        """What the service asks to wait is waited, and never less than the schedule says."""
         assert Poller(STEADY, START).on_failure(kind("busy", retry_after=asked), START).delay == delay
 
     @pytest.mark.parametrize("kind", PERMANENT)
@@ -258,7 +320,7 @@ class TestFailures:
                 PollOutcome(PollVerdict.NOT_EXIST, task=OcrTask(JOB, TaskStatus.NOT_EXIST)),
                 AsposeOcrTaskNotFoundError,
                 False,
-                ["older than 24 hours", "submits the document again"],
+                ["older than 24 hours", "A retry submits the document again, which is billed again"],
             ),
             (
                 PollOutcome(PollVerdict.TIMED_OUT, task=PENDING),
@@ -293,6 +355,7 @@ class TestFailures:
         ],
     )
     def test_class_permanence_and_words(self, outcome, kind, is_permanent, words):
+        """Each verdict has its error, which names the job and says what becomes of it and of the bill."""
         error = self.of(outcome, aftermath="It was cancelled.")
         assert type(error) is kind
         assert isinstance(error, AirflowException)
@@ -300,6 +363,14 @@ class TestFailures:
         for word in [*words, JOB, "s3://scans/page.png", "DetectRegions"]:
             assert word in str(error)
         assert (error.ocr_task_id, error.image, error.endpoint) == (JOB, "s3://scans/page.png", "DetectRegions")
+
+    @pytest.mark.parametrize("verdict", [PollVerdict.ERROR, PollVerdict.NOT_EXIST])
+    def test_who_submits_nothing_promises_no_submission(self, verdict):
+        """A sensor's error says which task is to be cleared."""
+        error = failure(verdict, reason="", endpoint="DetectRegions", ocr_task_id=JOB, submits=False)
+        assert "A retry submits nothing" in str(error)
+        assert "clear the task that submitted the document" in str(error)
+        assert not error.resubmits
 
     def test_messages_of_the_service_stay_apart(self):
         task = OcrTask(JOB, TaskStatus.ERROR, messages=("too dark", "too small"))

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_asposeocr.api.answers import TaskStatus
 from airflow_provider_asposeocr.api.reading import TaskReader
-from airflow_provider_asposeocr.api.results import (
-    RESULT_TYPES,
-    OcrTask,
-    TaskStatus,
-    rectangles,
-    region_texts,
-    result_type_named,
-)
+from airflow_provider_asposeocr.api.results import RESULT_TYPES, OcrTask, rectangles, region_texts, result_type_named
 from airflow_provider_asposeocr.exceptions import AsposeOcrProtocolError
 from tests.unit.api.exchanges import JOB, as_json, response_object
 
@@ -25,6 +19,7 @@ def read(answer: object) -> OcrTask:
 
 @pytest.mark.parametrize("status", list(TaskStatus))
 def test_statuses_in_any_order_of_properties(status):
+    """Every status is read, in any order of properties."""
     answer = response_object(("Text", b"whale"), status=status.value)
     for ordered in (answer, dict(reversed(answer.items()))):
         task = read(ordered)
@@ -50,6 +45,20 @@ def test_unknown_properties_types_and_codes_are_tolerated():
     assert task.text is None
 
 
+def test_entries_without_content_keep_their_place():
+    """An entry whose data is null is no result, but stands among the entries: regions go by the position."""
+    answer = response_object(("Text", b"one"), ("Text", b""), ("Text", b"three"), ("Pdf", b""))
+    answer["results"][1]["data"] = answer["results"][3]["data"] = None
+    task = read(answer)
+    assert [result.read() for result in task.results] == [b"one", b"three"]
+    assert [entry if isinstance(entry, str) else entry.read() for entry in task.entries] == [
+        b"one",
+        "Text",
+        b"three",
+        "Pdf",
+    ]
+
+
 @pytest.mark.parametrize(
     ("error", "messages", "warnings"),
     [
@@ -62,6 +71,7 @@ def test_unknown_properties_types_and_codes_are_tolerated():
 )
 @pytest.mark.parametrize("status", ["Completed", "Error"])
 def test_messages_and_warnings(status, error, messages, warnings):
+    """Messages and warnings are kept apart, and are both notices."""
     task = read(response_object(status=status, error=error))
     assert (task.messages, task.warnings) == (messages, warnings)
     assert task.notices == [*warnings, *messages]
@@ -69,6 +79,7 @@ def test_messages_and_warnings(status, error, messages, warnings):
 
 @pytest.mark.parametrize("missing", ["id", "responseStatusCode", "results", "error"])
 def test_properties_that_may_be_missing(missing):
+    """All properties but the status may be missing."""
     answer = response_object()
     del answer[missing]
     assert read(answer).status is TaskStatus.COMPLETED
@@ -90,7 +101,7 @@ def test_properties_that_may_be_missing(missing):
         response_object(results=[{"data": "QQ=="}]),
         response_object(results=[{"type": "Text", "data": 5}]),
         response_object(results=["QQ=="]),
-        response_object(error="broken"),
+        response_object(error=5),
         b'{"taskStatus": "Completed", "results": [{"type": "Text", "data": "QQ==" "QQ=="}]}',
         b'{"taskStatus": "\\ud800"}',
         b'{"taskStatus": "\xff"}',
@@ -100,6 +111,7 @@ def test_properties_that_may_be_missing(missing):
     ],
 )
 def test_not_a_response_object(answer):
+    """What is not a response object is a protocol error."""
     with pytest.raises(AsposeOcrProtocolError):
         read(answer)
 
@@ -143,6 +155,7 @@ def test_types_are_known_by_our_own_table():
     ],
 )
 def test_rectangles(data, regions):
+    """Detected regions are rectangles of whole numbers."""
     assert rectangles(read(response_object(("Other", data)))) == regions
 
 
@@ -165,11 +178,13 @@ def test_rectangles(data, regions):
     ],
 )
 def test_bad_rectangles(data, why):
+    """Rectangles that are none are a protocol error, which says why."""
     with pytest.raises(AsposeOcrProtocolError, match=why) as bad:
         rectangles(read(response_object(("Other", data))))
     assert bad.value.ocr_task_id == JOB
 
 
 def test_rectangles_that_are_not_utf8():
+    """Rectangles that are not UTF-8 are a protocol error."""
     with pytest.raises(AsposeOcrProtocolError):
         rectangles(read(response_object(("Other", b"\xff\xfe"))))

@@ -6,9 +6,9 @@ import asyncio
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from airflow_provider_asposeocr.api.tokens import (
     RENEWAL_MARGIN,
@@ -63,6 +63,7 @@ class TestReuse:
         assert store.claim(None, "leader") == store.claim(None, "other") == "first"
 
     def test_until_a_minute_before_it_ends(self, store, clock):
+        """A token is used until a minute before its end."""
         fetch(store, expires_in=3600)
         clock.now += 3600 - RENEWAL_MARGIN - 1
         assert store.claim(None, "other") == "first"
@@ -188,6 +189,7 @@ class Fetches:
 
 @pytest.mark.parametrize(("threads", "coroutines"), [(6, 0), (0, 4), (4, 4)])
 def test_one_fetch_for_threads_and_coroutines(store, threads, coroutines):
+    """Threads and coroutines that ask together cause one fetch."""
     fetches = Fetches(store, threads + coroutines)
 
     async def together() -> list[str]:
@@ -209,12 +211,14 @@ class TestStores:
         forget_tokens()
 
     def test_one_per_credentials(self):
+        """There is one store for the same credentials, and another for any other."""
         store = token_store(CREDENTIALS)
         assert token_store(replace(CREDENTIALS)) is store
         for name in ("token_url", "client_id", "client_secret"):
             assert token_store(replace(CREDENTIALS, **{name: "another"})) is not store
 
     def test_forget(self):
+        """Forgotten tokens are fetched anew."""
         store = token_store(CREDENTIALS)
         fetch(store)
         forget_tokens()

@@ -17,8 +17,10 @@ from typing import Any
 import pytest
 from pydantic.alias_generators import to_camel
 
-from airflow_provider_asposeocr.api.results import TaskStatus, rectangles, region_texts
-from airflow_provider_asposeocr.api.settings import Settings, parse_settings
+from airflow_provider_asposeocr.api.answers import TaskStatus
+from airflow_provider_asposeocr.api.checks import parse_settings
+from airflow_provider_asposeocr.api.results import rectangles, region_texts
+from airflow_provider_asposeocr.api.settings import Settings
 from tests.unit.api.exchanges import API, DETECT, IMAGE, REGIONS, TRIAL, Answer, Service, submission_body
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -80,6 +82,7 @@ def test_full_body(page, endpoint):
 
 @send_pages
 def test_curl_request_and_answer(page, endpoint):
+    """Our submission is the page's cURL request, and its answer is understood."""
     example = curl(page)
     body = submission_body(b"scan", parse_settings(endpoint, example.body["settings"]))
     service = Service(Answer(200, sample(page, "answer.txt").encode()), tokens=(example.token,))
@@ -132,6 +135,7 @@ def test_table_of_settings(page, endpoint):
 
 @fetch_pages
 def test_fetch_request(page, endpoint):
+    """Our fetch is the page's request, and its answer is understood."""
     example = curl(page)
     ocr_task_id = example.url.partition("?id=")[2]
     service = Service(Answer(200, sample(page, "answer.json").encode()), tokens=(example.token,))
@@ -153,10 +157,12 @@ def fetched(page: str) -> Any:
 
 
 def test_detected_regions():
+    """The regions of the page's answer are read."""
     assert rectangles(fetched("fetch-detected-regions")) == [[0, 8, 697, 441]]
 
 
 def test_text_of_regions():
+    """The texts of the page's answer are read."""
     task = fetched("fetch-region-recognition-result")
     assert region_texts(task) == ["All men live enveloped in whale-lines."]
     assert task.text == "All men live enveloped in whale-lines."
