@@ -9,15 +9,13 @@ import zlib
 
 import pytest
 
-from airflow_provider_asposeocr.api.results import TaskStatus
+from airflow_provider_asposeocr.api.answers import TaskStatus
 from airflow_provider_asposeocr.exceptions import (
     AsposeOcrProtocolError,
     AsposeOcrRequestError,
     AsposeOcrServiceError,
 )
-from tests.unit.hooks.conftest import (
-    CLIENT_ID,
-    CLIENT_SECRET,
+from tests.unit.raw_server import (
     JOB,
     RawServer,
     answer,
@@ -27,6 +25,7 @@ from tests.unit.hooks.conftest import (
 
 
 def test_submission_on_the_wire(new_hook, raw_server, png):
+    """A submission is one POST of JSON, of a length that is told before."""
     server = raw_server(lambda received: answer(200, f' "{JOB}"\r\n'))
     assert new_hook().submit("RecognizeImage", png, {"language": "German"}) == JOB
     (post,) = server.requests
@@ -61,10 +60,11 @@ def test_body_is_whole_again_after_a_401(new_hook, raw_server, png):
 
 
 def test_other_calls_on_the_wire(new_hook, raw_server):
+    """All other calls have no body, and the documented targets."""
     server = raw_server(lambda received: task_answer("Pending") if received.method == "GET" else answer(200))
     hook = new_hook()
     hook.get_task("RecognizeImage", f" {JOB} ")
-    hook.get_status(JOB)
+    hook.get_status("RecognizeImage", JOB)
     hook.cancel("RecognizeImage", JOB)
     assert [(received.method, received.target) for received in server.requests] == [
         ("GET", f"/v5.0/ocr/RecognizeImage?id={JOB}"),
@@ -98,7 +98,7 @@ def test_redirected_token_request_tells_nobody_the_secret(new_hook, raw_server):
     raw_server(lambda received: answer(307, location=f"{elsewhere.url}/connect/token"), tokens=False)
     hook = new_hook()
     with pytest.raises(AsposeOcrRequestError, match="redirects"):
-        hook.get_status(JOB)
+        hook.get_status("RecognizeImage", JOB)
     assert not hook.test_connection()[0]
     assert elsewhere.connections == 0
 
@@ -116,7 +116,7 @@ def test_netrc_replaces_no_token(netrc, new_hook, raw_server, png):
     server = raw_server(lambda received: answer(200, JOB) if received.method == "POST" else task_answer())
     hook = new_hook()
     hook.submit("RecognizeImage", png)
-    hook.get_status(JOB)
+    hook.get_status("RecognizeImage", JOB)
     assert [received.headers["authorization"] for received in server.requests] == ["Bearer token-1"] * 2
 
 
@@ -127,108 +127,16 @@ def test_netrc_adds_no_authorization_where_none_belongs(netrc, new_hook, raw_ser
         return answer(200, JOB) if received.method == "POST" else task_answer()
 
     server = raw_server(script, tokens=False)
-    new_hook().get_status(JOB)
+    new_hook().get_status("RecognizeImage", JOB)
     trial = new_hook()
     trial.submit("RecognizeImageTrial", png)
-    trial.get_status(JOB, "RecognizeImageTrial")
+    trial.get_status("RecognizeImageTrial", JOB)
     assert [received.headers.get("authorization") for received in server.requests] == [
         None,
         "Bearer a-token",
         None,
         None,
     ]
-
-
-@pytest.fixture
-def proxy(raw_server):
-    """A proxy that answers for the service."""
-
-    def script(received):
-        if received.target.endswith("/connect/token"):
-            return token_answer()
-        return answer(200, JOB) if received.method == "POST" else task_answer("Pending")
-
-    return raw_server(script, tokens=False)
-
-
-def test_proxy_of_the_connection_is_used(new_hook, proxy, define_connection, png):
-    define_connection(
-        host="http://127.0.0.1:9", login=CLIENT_ID, password=CLIENT_SECRET, extra={"proxies": {"http": proxy.url}}
-    )
-    hook = new_hook()
-    assert hook.submit("RecognizeImage", png) == JOB
-    assert hook.get_status(JOB).status is TaskStatus.PENDING
-    assert [received.target for received in proxy.requests] == [
-        "http://127.0.0.1:9/connect/token",
-        "http://127.0.0.1:9/v5.0/ocr/RecognizeImage",
-        f"http://127.0.0.1:9/v5.0/ocr/Utilities/GetTaskStatus?id={JOB}",
-    ]
-
-
-@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
-def test_proxy_of_the_environment_is_used_where_the_connection_has_none(
-    new_hook, raw_server, define_connection, monkeypatch, name
-):
-    proxy = raw_server(lambda received: answer(502, connection="close"))
-    for no_proxy in ("NO_PROXY", "no_proxy"):
-        monkeypatch.delenv(no_proxy, raising=False)
-    monkeypatch.setenv(name, proxy.url.replace("//", "//user:hush@"))
-    define_connection(host="https://ocr.example.com", login=CLIENT_ID, password=CLIENT_SECRET)
-    hook = new_hook(retry_limit=0)
-    with pytest.raises(AsposeOcrServiceError, match=r"The proxy to https://ocr.example.com did not answer"):
-        hook.get_status(JOB)
-    (asked,) = proxy.requests
-    assert (asked.method, asked.target) == ("CONNECT", "ocr.example.com:443")
-    assert asked.headers["proxy-authorization"].startswith("Basic ")
-    monkeypatch.setenv("NO_PROXY", "example.com")
-    with pytest.raises(AsposeOcrServiceError, match="is not known"):
-        hook.get_status(JOB)
-    assert len(proxy.requests) == 1
-
-
-def test_plain_http_to_this_machine_stays_here(new_hook, proxy, raw_server, monkeypatch, png):
-    for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
-        monkeypatch.setenv(name, proxy.url)
-    raw_server(lambda received: answer(200, JOB) if received.method == "POST" else task_answer("Pending"))
-    hook = new_hook()
-    hook.submit("RecognizeImage", png)
-    hook.get_status(JOB)
-    assert proxy.connections == 0
-
-
-def test_proxy_of_the_connection_goes_before_that_of_the_environment(new_hook, proxy, define_connection, monkeypatch):
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    define_connection(
-        host="http://127.0.0.1:9", login=CLIENT_ID, password=CLIENT_SECRET, extra={"proxies": {"http": proxy.url}}
-    )
-    assert new_hook().get_status(JOB).status is TaskStatus.PENDING
-
-
-def test_proxy_that_is_not_there(new_hook, define_connection, png):
-    define_connection(
-        host="https://ocr.example.com",
-        login=CLIENT_ID,
-        password=CLIENT_SECRET,
-        extra={"proxies": {"https": "http://user:hush@127.0.0.1:9"}},
-    )
-    hook = new_hook(retry_limit=0)
-    with pytest.raises(AsposeOcrServiceError, match=r"The proxy to https://ocr.example.com did not answer") as caught:
-        hook.get_status(JOB)
-    assert "hush" not in str(caught.value)
-    with pytest.raises(AsposeOcrServiceError, match=r"The proxy to https://ocr.example.com did not answer"):
-        hook.submit("RecognizeImage", png)
-
-
-@pytest.mark.parametrize("url", ["nonsense://127.0.0.1:9", "http://", "://"])
-def test_proxy_that_cannot_be_one(new_hook, define_connection, url):
-    define_connection(
-        host="http://127.0.0.1:9", login=CLIENT_ID, password=CLIENT_SECRET, extra={"proxies": {"http": url}}
-    )
-    with pytest.raises(Exception, match=r".") as caught:
-        new_hook(retry_limit=0).get_status(JOB)
-    assert type(caught.value).__name__.startswith("AsposeOcr")
 
 
 @pytest.mark.parametrize(("encoding", "encode"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
@@ -241,16 +149,18 @@ def test_encoded_answers_are_decoded(new_hook, raw_server, encoding, encode):
 
 
 def test_answer_that_is_not_encoded_as_it_says(new_hook, raw_server):
+    """An answer that is not encoded as it says is an error of the service."""
     raw_server(lambda received: answer(200, b"not gzip", content_encoding="gzip"))
     with pytest.raises(AsposeOcrServiceError):
-        new_hook(retry_limit=0).get_status(JOB)
+        new_hook(retry_limit=0).get_status("RecognizeImage", JOB)
 
 
 def test_chunked_answer(new_hook, raw_server):
+    """A chunked answer is read."""
     body = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (b'{"taskSta', b'tus": "Pending"}')) + b"0\r\n\r\n"
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     raw_server(lambda received: head + body)
-    assert new_hook().get_status(JOB).status is TaskStatus.PENDING
+    assert new_hook().get_status("RecognizeImage", JOB).status is TaskStatus.PENDING
 
 
 @pytest.mark.parametrize(
@@ -267,13 +177,15 @@ def test_chunked_answer(new_hook, raw_server):
     ids=["nothing", "no http", "no status", "cut", "bad chunk", "bad length", "long header"],
 )
 def test_answer_that_is_no_http(new_hook, raw_server, reply):
+    """An answer that is no HTTP is an error of the service."""
+
     def script(received):
         received.body()
         received.peer.sendall(reply)
 
     raw_server(script)
     with pytest.raises((AsposeOcrServiceError, AsposeOcrProtocolError)):
-        new_hook(retry_limit=0).get_status(JOB)
+        new_hook(retry_limit=0).get_status("RecognizeImage", JOB)
 
 
 def test_large_result_arrives_whole(new_hook, raw_server):
