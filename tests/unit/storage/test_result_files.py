@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_asposeocr.hooks.result_files import SPOOL_SIZE, ResultFile
+from airflow_provider_asposeocr.storage.result_files import SPOOL_SIZE, ResultFile
 
 
 @pytest.fixture(autouse=True)
@@ -33,12 +33,14 @@ def test_what_was_written_is_read(size: int) -> None:
 
 
 def test_small_ones_never_touch_the_disk(temporary_folder: Path, tmp_path: Path) -> None:
+    """Small files never touch the disk."""
     with filled(400) as file:
         assert list(temporary_folder.iterdir()) == []
         assert not file.move_to(str(tmp_path / "out.bin"))
 
 
 def test_large_ones_go_with_their_result(temporary_folder: Path) -> None:
+    """Large files go with their result."""
     file = filled(4 * SPOOL_SIZE)
     assert len(list(temporary_folder.iterdir())) == 1
     del file
@@ -46,6 +48,7 @@ def test_large_ones_go_with_their_result(temporary_folder: Path) -> None:
 
 
 def test_large_ones_become_the_output(temporary_folder: Path, tmp_path: Path) -> None:
+    """Large files become the output, without a copy."""
     target = tmp_path / "out.bin"
     target.write_bytes(b"an older one")
     ordinary = tmp_path / "ordinary"

@@ -11,11 +11,13 @@ import uuid
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
+from PIL import Image
 
+from airflow_provider_asposeocr.emulator import EmulatorServer
 from airflow_provider_asposeocr.exceptions import AsposeOcrInputError
 from airflow_provider_asposeocr.hooks.aspose_ocr import AsposeOcrHook
-from airflow_provider_asposeocr.hooks.documents import document, storage_path
-from tests.unit.hooks.conftest import sha256
+from airflow_provider_asposeocr.storage.documents import document, storage_path
+from tests.unit.either_hook import sha256
 
 # Airflow 2.11 with its universal_pathlib, whatever is done with an ObjectStoragePath.
 pytestmark = pytest.mark.filterwarnings("ignore:in a future version of UPath:PendingDeprecationWarning")
@@ -26,6 +28,11 @@ def read(source):
         return file.read()
 
 
+def logged(caplog, capsys):
+    """What was logged; Airflow's versions differ in where that goes."""
+    return caplog.text + "".join(capsys.readouterr())
+
+
 @pytest.fixture
 def scan(tmp_path, png):
     """A file."""
@@ -34,16 +41,10 @@ def scan(tmp_path, png):
     return path
 
 
-@pytest.fixture(autouse=True, scope="module")
-def memory_storage():
-    """Airflow opens no ``memory://`` unless it is told to."""
-    from fsspec.implementations.memory import MemoryFileSystem
-
-    try:
-        from airflow.sdk.io import attach
-    except ImportError:
-        from airflow.io.store import attach
-    attach("memory", fs=MemoryFileSystem())
+@pytest.fixture(scope="session")
+def shared_emulator(fast_emulator: EmulatorServer) -> EmulatorServer:
+    """As of all tests, but it does not need to read."""
+    return fast_emulator
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def memory(png):
 def test_local_file_needs_no_other_storage(scan):
     """Airflow loads the file systems of all providers for its first path; a local one does not need them."""
     code = (
-        "import re, sys; from airflow_provider_asposeocr.hooks.documents import document; "
+        "import re, sys; from airflow_provider_asposeocr.storage.documents import document; "
         f"print(len(document({str(scan)!r}).sha256())); "
         "print([name for name in sys.modules if re.match(r'airflow\\.providers\\..*\\.fs\\b', name)])"
     )
@@ -68,6 +69,7 @@ def test_local_file_needs_no_other_storage(scan):
 
 @pytest.mark.parametrize("kind", ["str", "Path", "file URI", "ObjectStoragePath"])
 def test_local_file(scan, png, kind):
+    """A local file may be named in any way, and is read as often as needed."""
     named = {
         "str": str(scan),
         "Path": scan,
@@ -83,12 +85,14 @@ def test_local_file(scan, png, kind):
 
 
 def test_relative_path(scan, png, monkeypatch):
+    """A relative path is one of the working directory."""
     monkeypatch.chdir(scan.parent)
     assert read(document(scan.name)) == png
 
 
 @pytest.mark.parametrize("as_string", [True, False])
 def test_other_storage(memory, png, as_string):
+    """A document of another storage may be named by its URI or its path."""
     source = document(str(memory) if as_string else memory)
     assert (source.size, read(source), source.sha256()) == (len(png), png, sha256(png))
     assert source.name == str(memory)
@@ -96,12 +100,14 @@ def test_other_storage(memory, png, as_string):
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
 def test_bytes(png, kind):
+    """Bytes of any kind are a document, named by their length."""
     source = document(kind(png))
     assert (source.size, read(source), read(source), source.sha256()) == (len(png), png, png, sha256(png))
     assert source.name == f"an image of {len(png)} bytes"
 
 
 def test_open_file(scan, png):
+    """An open file is a document, read as often as needed."""
     with scan.open("rb") as file:
         source = document(file)
         assert (source.size, source.name) == (len(png), str(scan))
@@ -112,7 +118,7 @@ def test_open_file_is_taken_from_where_it_stands(png):
     file = io.BytesIO(b"header" + png)
     file.seek(6)
     source = document(file)
-    assert (source.size, read(source), read(source), file.tell()) == (len(png), png, png, 6 + len(png))
+    assert (source.size, read(source), read(source), file.tell()) == (len(png), png, png, 6)
 
 
 def test_open_file_stays_open(connection, emulator, sync_hook, scan, png):
@@ -196,7 +202,7 @@ def bad_images(tmp_path):
         "blank path": ("  ", "must be the path or URI of a file"),
         "None": (None, "must be the path or URI of a file"),
         "number": (5, "must be the path or URI of a file"),
-        "list": (["a.png", "b.png"], "map the operator"),
+        "list": (["a.png", "b.png"], "got a list.*map the operator"),
         "pipe": (Unseekable(), "cannot seek"),
         "text file": (io.StringIO("just a text"), "must be opened in binary mode"),
         "NUL": ("a\0b.png", "cannot be opened|no file"),
@@ -210,6 +216,7 @@ def bad_images(tmp_path):
      "no path", "blank path", "None", "number", "list", "pipe", "text file", "NUL"],
 )  # fmt: skip
 def test_refused_before_anything_is_sent(hook, emulator, tmp_path, what):
+    """What is no document is refused before anything is sent."""
     image, says = bad_images(tmp_path)[what]
     with pytest.raises(AsposeOcrInputError, match=says) as caught:
         hook.submit("RecognizeImage", image)
@@ -232,19 +239,45 @@ def test_refused_before_anything_is_sent(hook, emulator, tmp_path, what):
         ("RecognizeRegions", None, [], "needs at least one region"),
         ("RecognizeRegions", None, [[5, 0, 5, 5]], "right edge 5 is not right of left edge 5"),
         ("RecognizeRegions", None, [[0, 5, 5, 4]], "lower edge 4 is not below upper edge 5"),
-        ("RecognizeRegions", None, [[0, 0, 101, 60]], "lies outside the image, which is 100 x 60 pixels"),
-        ("RecognizeRegions", None, [[0, 0, 100, 60], [0, 0, 100, 61]], r"Region 1 \[0, 0, 100, 61\] lies outside"),
-        ("RecognizeRegions", None, [[-1, 0, 5, 5]], "regions"),
+        ("RecognizeRegions", None, [[100, 0, 101, 60]], "lies outside the image, which is 100 x 60 pixels"),
+        ("RecognizeRegions", None, [[0, 0, 100, 60], [0, 60, 9, 61]], r"Region 1 \[0, 60, 9, 61\] lies outside"),
+        ("RecognizeRegions", None, [[-5, 0, 0, 5]], "lies outside"),
         ("RecognizeRegions", None, [[0, 0, 5]], "four numbers"),
         ("RecognizeRegions", None, "[[0, 0,", "regions"),
         ("RecognizeRegions", {"regions": [[0, 0, 5, 5]]}, [[0, 0, 5, 5]], "given twice"),
     ],
 )
 def test_settings_refused_before_anything_is_sent(hook, emulator, scan, endpoint, settings, regions, says):
+    """Wrong settings and regions are refused before anything is sent."""
     with pytest.raises(AsposeOcrInputError, match=says) as caught:
         hook.submit(endpoint, str(scan), settings, regions=regions)
     assert caught.value.image == str(scan)
     assert (emulator.calls().total, emulator.calls().token_calls) == (0, 0)
+
+
+def test_regions_as_detected_at_the_edge_are_sent_cut(connection, emulator, scan, caplog, capsys):
+    """Regions that reach beyond the image, as DetectRegions finds them, are sent as far as they are inside."""
+    hook = AsposeOcrHook(connection)
+    submission = hook.prepare("RecognizeRegions", str(scan), regions=[[-1, 2, 50, 61]])
+    assert f"{scan}: Region 0 [-1, 2, 50, 61] reaches beyond the image" in logged(caplog, capsys)
+    # By what was asked for a later try knows it again, which may not see the image any more.
+    assert [asked.regions[0].rect.corners for asked in (submission.settings, submission.sent)] == [
+        [-1, 2, 50, 61],
+        [0, 2, 50, 60],
+    ]
+    hook.send(submission)
+    assert emulator.calls().accepted == 1
+
+
+def test_tiff_of_several_pages(connection, tmp_path, caplog, capsys):
+    """A TIFF of several pages is sent with a warning, wherever in the file that stands, and one of one page without."""
+    pages = [Image.effect_noise((800, 600), 90) for _ in range(2)]
+    for name, more in (("one.tif", []), ("two.tif", pages[1:])):
+        pages[0].save(tmp_path / name, save_all=True, append_images=more)
+        AsposeOcrHook(connection).prepare("RecognizeImage", str(tmp_path / name))
+    said = logged(caplog, capsys)
+    assert "two.tif: It holds more than one page" in said
+    assert "one.tif" not in said
 
 
 def test_unknown_language_is_sent_as_it_is(connection, scan):
@@ -259,9 +292,10 @@ def test_storage_path_keeps_its_own_connection(memory):
 
 
 def test_file_that_may_not_be_read(hook, emulator, scan):
+    """A file that may not be read is refused before anything is sent."""
     scan.chmod(0)
     if os.access(scan, os.R_OK):
         pytest.skip("this user may read everything")
-    with pytest.raises(AsposeOcrInputError, match="may not be read"):
+    with pytest.raises(AsposeOcrInputError, match="cannot be read"):
         hook.submit("RecognizeImage", str(scan))
     assert emulator.calls().total == 0

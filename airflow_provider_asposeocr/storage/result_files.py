@@ -74,12 +74,19 @@ class ResultFile(io.RawIOBase):
         self._file = cast("BinaryIO", os.fdopen(number, "w+b", buffering=0))
         self._file.write(held.getbuffer())
 
-    def move_to(self, path: str) -> bool:
+    @property
+    def path(self) -> Path | None:
+        """Where it lies on disk; ``None`` while it is in memory."""
+        return self._path
+
+    def move_to(self, path: str, *, replace: bool = True) -> bool:
         """
         Become the file at a path, if that takes no copy. Readable as before.
 
         :param path: on this machine.
+        :param replace: whether it may take the place of another file.
         :returns: whether that was possible: the result lies on disk, on the file system of the path.
+        :raises FileExistsError: there is a file that must not be replaced.
         """
         target = Path(path)
         if self._path is None or self._path.stat().st_dev != target.parent.stat().st_dev:
@@ -87,7 +94,10 @@ class ResultFile(io.RawIOBase):
         umask = os.umask(0)
         os.umask(umask)
         self._path.chmod(0o666 & ~umask)
-        self._path.replace(target)
+        if replace:
+            self._path.replace(target)
+        else:
+            place_new(self._path, target)
         self._path = None
         return True
 
@@ -98,6 +108,30 @@ class ResultFile(io.RawIOBase):
             if self._path is not None:
                 self._path.unlink(missing_ok=True)
         super().close()
+
+
+def place_new(source: Path, target: Path) -> None:
+    """
+    Give a file another name on its file system, which no file has: of two that do so at once, one fails.
+
+    :param source: its name.
+    :param target: the other one.
+    :raises FileExistsError: there is a file of that name.
+    """
+    try:
+        target.hardlink_to(source)
+    except FileExistsError:
+        raise
+    except OSError:
+        # A file system without links: take the name first, by an empty file.
+        target.touch(exist_ok=False)
+        try:
+            source.replace(target)
+        except BaseException:
+            target.unlink()
+            raise
+    else:
+        source.unlink()
 
 
 def result_file() -> BinaryIO:

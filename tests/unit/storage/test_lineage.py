@@ -68,6 +68,7 @@ def test_document_and_result(lineage: Any, scans: Path, tmp_path: Path) -> None:
 
 
 def test_batch(lineage: Any, scans: Path, tmp_path: Path) -> None:
+    """A batch names each of its documents, each result and the manifest, once."""
     images = sorted(str(path) for path in (scans / "letters").glob("*.jpg"))[:2]
     found = lineage(images=images, output_path=f"{tmp_path}/out")
     assert found["inputs"] == {f"file://{image}": 1 for image in images}

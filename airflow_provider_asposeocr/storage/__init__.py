@@ -1,0 +1,1 @@
+"""Documents in, results out, on any storage that Airflow's ``ObjectStoragePath`` opens."""
