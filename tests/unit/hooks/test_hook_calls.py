@@ -1,14 +1,12 @@
-"""Both hooks against the emulator: the calls, the token, the regions, the trial, the sentence of a bad connection."""
+"""Both hooks against the emulator: the calls, the token, the regions, the trial."""
 
 from __future__ import annotations
-
-import socket
-import ssl
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_asposeocr.api.results import TaskStatus, rectangles
+from airflow_provider_asposeocr.api.answers import TaskStatus
+from airflow_provider_asposeocr.api.results import rectangles
 from airflow_provider_asposeocr.exceptions import (
     AsposeOcrAuthError,
     AsposeOcrError,
@@ -18,15 +16,23 @@ from airflow_provider_asposeocr.exceptions import (
     AsposeOcrTimeoutError,
 )
 from airflow_provider_asposeocr.hooks.aspose_ocr import AsposeOcrHook
-from tests.unit.hooks.conftest import CLIENT_SECRET, JOB, TEXT, answer, sha256, task_answer, token_answer
+from tests.unit.either_hook import TEXT, sha256
+from tests.unit.raw_server import (
+    JOB,
+    answer,
+    nobody_listens,
+    task_answer,
+    token_answer,
+)
 
 
 def test_submit_wait_and_read(hook, emulator, png):
+    """A document is submitted, waited for and read, for one token and one bill."""
     job = hook.submit("RecognizeImage", png, {"language": "English"})
     task = hook.wait("RecognizeImage", job)
     assert (task.id, task.status, task.text) == (job, TaskStatus.COMPLETED, TEXT)
     assert hook.get_task("RecognizeImage", job).text == TEXT
-    state = hook.get_status(job)
+    state = hook.get_status("RecognizeImage", job)
     assert (state.status, state.results) == (TaskStatus.COMPLETED, ())
     calls = emulator.calls()
     assert calls.token_calls == 1
@@ -49,7 +55,8 @@ def test_cancelled_job_is_unknown(hook, emulator, png):
 
 
 def test_unknown_job(hook):
-    assert hook.get_status(JOB).status is TaskStatus.NOT_EXIST
+    """An unknown job does not exist, and to wait for it is an error."""
+    assert hook.get_status("RecognizeImage", JOB).status is TaskStatus.NOT_EXIST
     with pytest.raises(AsposeOcrTaskNotFoundError, match="older than 24 hours") as caught:
         hook.wait("RecognizeImage", JOB)
     assert (caught.value.ocr_task_id, caught.value.endpoint) == (JOB, "RecognizeImage")
@@ -59,7 +66,7 @@ def test_unknown_job(hook):
 def test_what_is_no_job_id_is_not_sent(hook, emulator, job):
     for call in (
         lambda: hook.get_task("RecognizeImage", job),
-        lambda: hook.get_status(job),
+        lambda: hook.get_status("RecognizeImage", job),
         lambda: hook.cancel("RecognizeImage", job),
     ):
         with pytest.raises(AsposeOcrInputError, match="is not a job id"):
@@ -68,12 +75,14 @@ def test_what_is_no_job_id_is_not_sent(hook, emulator, job):
 
 
 def test_unknown_endpoint(hook, emulator, png):
+    """An unknown endpoint is refused with the list of the known ones."""
     with pytest.raises(AsposeOcrInputError, match=r"Unknown endpoint 'RecogniseImage'. Allowed: RecognizeImage"):
         hook.submit("RecogniseImage", png)
     assert emulator.calls().total == 0
 
 
 def test_job_that_does_not_end_in_time(hook, raw_server):
+    """To wait too long for a job is an error, and cancels nothing."""
     server = raw_server(lambda _: task_answer("Processing"))
     with pytest.raises(AsposeOcrTimeoutError, match="did not end in time") as caught:
         hook.wait("RecognizeImage", JOB, timeout=0.05)
@@ -84,7 +93,7 @@ def test_job_that_does_not_end_in_time(hook, raw_server):
 
 def test_wait_asks_for_nothing_more_once_the_job_ended(hook, flavour, emulator, png):
     job = hook.submit("RecognizeImage", png)
-    while hook.get_status(job).status is not TaskStatus.COMPLETED:
+    while hook.get_status("RecognizeImage", job).status is not TaskStatus.COMPLETED:
         pass
     polls = emulator.calls().count("GET", "Utilities/GetTaskStatus")
     hook.wait("RecognizeImage", job)
@@ -106,6 +115,7 @@ def test_detected_regions_are_recognized(hook, emulator, png):
 
 
 def test_regions_in_an_order_of_their_own(hook, raw_server, png):
+    """Regions are sent with the order they were given."""
     server = raw_server(lambda received: answer(200, JOB))
     hook.submit(
         "RecognizeRegions",
@@ -125,7 +135,7 @@ class TestTrialConnection:
         job = hook.submit("RecognizeImage", png)
         task = hook.wait("RecognizeImage", job)
         assert task.status is TaskStatus.COMPLETED
-        assert hook.get_status(job).status is TaskStatus.COMPLETED
+        assert hook.get_status("RecognizeImage", job).status is TaskStatus.COMPLETED
         hook.cancel("RecognizeImage", job)
         calls = emulator.calls()
         assert calls.token_calls == 0
@@ -133,14 +143,17 @@ class TestTrialConnection:
 
     @pytest.mark.parametrize("endpoint", ["DetectRegions", "RecognizeRegions"])
     def test_others_have_none(self, hook, emulator, png, endpoint):
+        """Endpoints without an evaluation endpoint are refused."""
         with pytest.raises(AsposeOcrInputError, match=f"{endpoint} has no evaluation endpoint"):
             hook.submit(endpoint, png, regions=[[0, 0, 5, 5]] if endpoint == "RecognizeRegions" else None)
         assert emulator.calls().total == 0
 
     def test_connection_sentence(self, hook, emulator):
+        """The sentence says that the evaluation endpoint answers."""
         assert hook.test_connection() == (True, f"The evaluation endpoint at {emulator.url} answers.")
 
     def test_connection_sentence_where_nothing_listens(self, define_connection, new_hook):
+        """The sentence says that nothing listens, without a repeat."""
         define_connection(host=nobody_listens(), extra={"trial": True})
         hook = new_hook()
         works, sentence = hook.test_connection()
@@ -153,18 +166,20 @@ class TestTrialConnection:
 def test_trial_endpoint_can_be_named_with_any_connection(hook, emulator, png):
     job = hook.submit("RecognizeImageTrial", png)
     assert hook.wait("RecognizeImageTrial", job).status is TaskStatus.COMPLETED
-    assert hook.get_status(job, "RecognizeImageTrial").status is TaskStatus.COMPLETED
+    assert hook.get_status("RecognizeImageTrial", job).status is TaskStatus.COMPLETED
     assert emulator.calls().token_calls == 0
 
 
 class TestToken:
     def test_is_kept_for_all_hooks_of_the_process(self, connection, new_hook, emulator):
+        """One token serves all hooks of the process."""
         for _ in range(3):
-            new_hook(connection).get_status(JOB)
-        AsposeOcrHook(connection).get_status(JOB)
+            new_hook(connection).get_status("RecognizeImage", JOB)
+        AsposeOcrHook(connection).get_status("RecognizeImage", JOB)
         assert emulator.calls().token_calls == 1
 
     def test_expired_on_the_way_is_refreshed_once(self, hook, emulator, png):
+        """A token that expired on the way is refreshed once."""
         job = hook.submit("RecognizeImage", png)
         emulator.add_faults([{"kind": "expire_token", "method": "GET"}])
         assert hook.wait("RecognizeImage", job).text == TEXT
@@ -172,15 +187,17 @@ class TestToken:
         assert hook.slept == []
 
     def test_expired_at_the_submission_is_refreshed_and_nothing_doubled(self, hook, emulator, png):
-        hook.get_status(JOB)
+        """A token that expired at the submission is refreshed, and the document is accepted once."""
+        hook.get_status("RecognizeImage", JOB)
         emulator.add_faults([{"kind": "expire_token", "method": "POST"}])
         hook.submit("RecognizeImage", png)
         calls = emulator.calls()
         assert (calls.token_calls, calls.accepted, calls.count("POST", "RecognizeImage")) == (2, 1, 2)
 
     def test_refused_even_when_fresh(self, hook, emulator, png):
+        """A fresh token that is refused is an error of the credentials."""
         emulator.add_faults([{"kind": "expire_token", "count": None}])
-        for call in (lambda: hook.get_status(JOB), lambda: hook.submit("RecognizeImage", png)):
+        for call in (lambda: hook.get_status("RecognizeImage", JOB), lambda: hook.submit("RecognizeImage", png)):
             with pytest.raises(AsposeOcrAuthError, match="HTTP 401") as caught:
                 call()
             assert isinstance(caught.value, AirflowFailException)
@@ -195,9 +212,9 @@ class TestToken:
 
         server = raw_server(script, tokens=False)
         hook = new_hook()
-        hook.get_status(JOB)
+        hook.get_status("RecognizeImage", JOB)
         while [received.headers.get("authorization") for received in server.requests][-1] != "Bearer second":
-            hook.get_status(JOB)
+            hook.get_status("RecognizeImage", JOB)
         assert sum("token" in received.target for received in server.requests) == 2
 
     @pytest.mark.parametrize(
@@ -211,22 +228,24 @@ class TestToken:
         ],
     )
     def test_endpoint_that_gives_none(self, new_hook, raw_server, reply, says):
+        """A token endpoint that gives no token is named in the error."""
         raw_server(lambda _: reply, tokens=False)
         with pytest.raises(AsposeOcrError, match=says):
-            new_hook(retry_limit=0).get_status(JOB)
+            new_hook(retry_limit=0).get_status("RecognizeImage", JOB)
 
     @pytest.mark.parametrize("status", [400, 401, 403])
     def test_endpoint_that_refuses(self, new_hook, raw_server, status):
+        """A token endpoint that refuses is asked once."""
         server = raw_server(lambda _: answer(status, {"error": "invalid_client"}), tokens=False)
         with pytest.raises(AsposeOcrAuthError, match="invalid_client"):
-            new_hook().get_status(JOB)
+            new_hook().get_status("RecognizeImage", JOB)
         assert len(server.requests) == 1
 
     def test_request_is_the_documented_one(self, new_hook, raw_server):
         server = raw_server(
             lambda received: token_answer() if "token" in received.target else task_answer(), tokens=False
         )
-        new_hook().get_status(JOB)
+        new_hook().get_status("RecognizeImage", JOB)
         token, status = server.requests
         assert (token.method, token.target) == ("POST", "/connect/token")
         assert token.headers["content-type"] == "application/x-www-form-urlencoded"
@@ -238,141 +257,9 @@ class TestToken:
         assert status.headers["authorization"] == "Bearer a-token"
 
 
-def nobody_listens() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return f"http://127.0.0.1:{taken.getsockname()[1]}"
-
-
-class TestConnectionSentence:
-    def test_good(self, hook, emulator):
-        assert hook.test_connection() == (
-            True,
-            f"Aspose.OCR Cloud at {emulator.url} accepts the client id and secret.",
-        )
-        assert emulator.calls().total == 0  # nothing that is billed
-
-    def test_does_not_trust_a_token_of_before(self, hook, emulator, define_connection):
-        assert hook.test_connection()[0]
-        assert hook.test_connection()[0]
-        assert emulator.calls().token_calls == 2
-
-    def test_wrong_secret(self, emulator, define_connection, new_hook):
-        define_connection(host=emulator.url, login="test-client", password="not this one")
-        works, sentence = new_hook().test_connection()
-        assert not works
-        assert "refused the client id or the client secret" in sentence
-        assert "not this one" not in sentence
-        with pytest.raises(AsposeOcrAuthError, match="check login and password"):
-            new_hook().get_status(JOB)
-
-    def test_wrong_path(self, emulator, define_connection, new_hook):
-        define_connection(host=f"{emulator.url}/nowhere", login="test-client", password=CLIENT_SECRET)
-        works, sentence = new_hook().test_connection()
-        assert not works
-        assert "The host answers, but not as Aspose.OCR Cloud: is the API root right?" in sentence
-        assert "404" in sentence
-
-    def test_nothing_listens(self, define_connection, new_hook):
-        define_connection(host=nobody_listens(), login="test-client", password=CLIENT_SECRET)
-        works, sentence = new_hook().test_connection()
-        assert not works
-        assert "refused the connection: is the service running there?" in sentence
-        assert CLIENT_SECRET not in sentence
-
-    def test_unknown_host(self, define_connection, new_hook):
-        define_connection(host="https://nohost.invalid", login="test-client", password=CLIENT_SECRET)
-        works, sentence = new_hook().test_connection()
-        assert not works
-        assert "The host of https://nohost.invalid is not known: is the network up" in sentence
-
-    def test_no_answer_in_time(self, raw_server, new_hook):
-        def script(received):
-            received.body()
-            received.peer.recv(1)  # until the client goes away
-
-        raw_server(script, tokens=False, extra={"timeout": 0.1})
-        works, sentence = new_hook().test_connection()
-        assert not works
-        assert "did not answer in time" in sentence
-
-    def test_certificate_of_nobody(self, raw_server, new_hook, tls):
-        raw_server(lambda _: None, tls.server)
-        works, sentence = new_hook().test_connection()
-        assert not works
-        assert "The TLS certificate of https://127.0.0.1" in sentence
-        assert "verify" in sentence
-
-    def test_certificate_that_verify_names(self, raw_server, new_hook, tls):
-        raw_server(lambda _: None, tls.server, extra={"verify": tls.path})
-        assert new_hook().test_connection()[0]
-
-    @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
-    def test_verify_off(self, raw_server, new_hook, tls):
-        raw_server(lambda _: None, tls.server, extra={"verify": False})
-        assert new_hook().test_connection()[0]
-
-    def test_verify_names_a_file_that_holds_no_certificate(self, raw_server, new_hook, tls, tmp_path):
-        bundle = tmp_path / "ca.pem"
-        bundle.write_text("no certificate")
-        raw_server(lambda _: None, tls.server, extra={"verify": str(bundle)})
-        works, sentence = new_hook().test_connection()
-        assert not works
-        assert "verify" in sentence
-        hook = new_hook(retry_limit=0)
-        for _ in range(2):
-            with pytest.raises(AsposeOcrError, match="verify"):
-                hook.get_status(JOB)
-
-    def test_missing_connection(self, new_hook):
-        works, sentence = new_hook("no_such").test_connection()
-        assert not works
-        assert "'no_such' is not defined" in sentence
-
-
-class _Tls:
-    def __init__(self, folder):
-        import datetime
-        import ipaddress
-
-        from cryptography import x509
-        from cryptography.hazmat.primitives import hashes, serialization
-        from cryptography.hazmat.primitives.asymmetric import ec
-
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-        now = datetime.datetime.now(datetime.UTC)
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(hours=1))
-            .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-            .sign(key, hashes.SHA256())
-        )
-        (folder / "key.pem").write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
-        (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        self.path = str(folder / "cert.pem")
-        self.server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.server.load_cert_chain(self.path, folder / "key.pem")
-
-
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory):
-    """A certificate that nobody knows."""
-    pytest.importorskip("cryptography")
-    return _Tls(tmp_path_factory.mktemp("tls"))
-
-
 @pytest.mark.parametrize("status", [400, 403, 404, 405, 415])
-def test_permanent_refusal_of_a_call(hook, emulator, png, status):
+def test_permanent_refusal_of_a_call(hook, flavour, emulator, png, status):
+    """A permanent refusal ends a call at once, and its reason is told; a state is asked for on the job's path too."""
     for call in (
         lambda: hook.submit("RecognizeImage", png),
         lambda: hook.get_task("RecognizeImage", JOB),
@@ -387,7 +274,7 @@ def test_permanent_refusal_of_a_call(hook, emulator, png, status):
         assert caught.value.status == status
         assert isinstance(caught.value, AirflowFailException)
     assert hook.slept == []
-    assert emulator.calls().total == 4
+    assert emulator.calls().total == (5 if (flavour, status) == ("aiohttp", 404) else 4)
 
 
 def test_errors_name_what_they_are_about(hook, emulator, tmp_path, png):

@@ -10,11 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from airflow_provider_asposeocr.api.results import TaskStatus
+from airflow_provider_asposeocr.api.answers import TaskStatus
 from airflow_provider_asposeocr.exceptions import AsposeOcrAuthError, AsposeOcrServiceError
 from airflow_provider_asposeocr.hooks.aspose_ocr import AsposeOcrAsyncHook, AsposeOcrHook
 from airflow_provider_asposeocr.triggers.aspose_ocr import AsposeOcrTaskTrigger
-from tests.unit.hooks.conftest import FAST, JOB, answer, task_answer
+from tests.unit.either_hook import FAST
+from tests.unit.raw_server import (
+    JOB,
+    answer,
+    task_answer,
+)
 
 MANY = 100
 
@@ -28,9 +33,7 @@ def trigger(conn_id="aspose_ocr_default", **more):
         "started_at": now,
         "next_poll_at": now,
         "end_time": now + 30,
-        "poll_interval": 0.01,
-        "poll_backoff": 1.0,
-        "poll_interval_max": 0.01,
+        "waiting": {"poll_interval": 0.01, "poll_backoff": 1.0, "poll_interval_max": 0.01},
     }
     return AsposeOcrTaskTrigger(**{**arguments, **more})
 
@@ -53,7 +56,9 @@ def in_threads(count, call):
 @pytest.mark.parametrize("shared", [True, False], ids=["one hook", "a hook each"])
 def test_threads_fetch_one_token(emulator, connection, shared):
     one = AsposeOcrHook(connection)
-    states = in_threads(20, lambda: (one if shared else AsposeOcrHook(connection)).get_status(JOB).status)
+    states = in_threads(
+        20, lambda: (one if shared else AsposeOcrHook(connection)).get_status("RecognizeImage", JOB).status
+    )
     assert states == [TaskStatus.NOT_EXIST] * 20
     assert emulator.calls().token_calls == 1
 
@@ -62,7 +67,7 @@ def test_threads_fetch_one_token(emulator, connection, shared):
 async def test_coroutines_fetch_one_token(emulator, connection, shared):
     one = AsposeOcrAsyncHook(connection)
     hooks = [one if shared else AsposeOcrAsyncHook(connection) for _ in range(MANY)]
-    tasks = await asyncio.gather(*(hook.get_status(JOB) for hook in hooks))
+    tasks = await asyncio.gather(*(hook.get_status("RecognizeImage", JOB) for hook in hooks))
     assert [task.status for task in tasks] == [TaskStatus.NOT_EXIST] * MANY
     assert emulator.calls().token_calls == 1
     gc.collect()  # a session that nobody closed would complain now
@@ -71,7 +76,7 @@ async def test_coroutines_fetch_one_token(emulator, connection, shared):
 async def test_coroutines_of_one_hook_leave_no_session_open(raw_server):
     server = raw_server(lambda received: task_answer("Pending"))
     hook = AsposeOcrAsyncHook()
-    await asyncio.gather(*(hook.get_status(JOB) for _ in range(10)))
+    await asyncio.gather(*(hook.get_status("RecognizeImage", JOB) for _ in range(10)))
     assert await asyncio.to_thread(server.all_closed)
     del hook
     gc.collect()
@@ -90,24 +95,25 @@ async def test_waits_of_one_hook_leave_no_session_open(raw_server):
 async def test_threads_and_coroutines_fetch_one_token_together(emulator, connection):
     async_hook, hook = AsposeOcrAsyncHook(connection), AsposeOcrHook(connection)
     await asyncio.gather(
-        *(async_hook.get_status(JOB) for _ in range(20)), *(asyncio.to_thread(hook.get_status, JOB) for _ in range(5))
+        *(async_hook.get_status("RecognizeImage", JOB) for _ in range(20)),
+        *(asyncio.to_thread(hook.get_status, "RecognizeImage", JOB) for _ in range(5)),
     )
     assert emulator.calls().token_calls == 1
 
 
 def test_expired_token_is_refreshed_once_for_all_threads(emulator, connection):
-    AsposeOcrHook(connection).get_status(JOB)
+    AsposeOcrHook(connection).get_status("RecognizeImage", JOB)
     emulator.add_faults([{"kind": "expire_token"}])
-    in_threads(20, lambda: AsposeOcrHook(connection).get_status(JOB))
+    in_threads(20, lambda: AsposeOcrHook(connection).get_status("RecognizeImage", JOB))
     assert emulator.calls().token_calls == 2
 
 
 async def test_expired_token_is_refreshed_once_for_all_coroutines(emulator, connection):
     hook = AsposeOcrAsyncHook(connection)
     async with hook:
-        await hook.get_status(JOB)
+        await hook.get_status("RecognizeImage", JOB)
         emulator.add_faults([{"kind": "expire_token"}])
-        await asyncio.gather(*(hook.get_status(JOB) for _ in range(MANY)))
+        await asyncio.gather(*(hook.get_status("RecognizeImage", JOB) for _ in range(MANY)))
     assert emulator.calls().token_calls == 2
 
 
@@ -116,7 +122,7 @@ def test_threads_share_the_refusal_of_a_wrong_secret(emulator, define_connection
 
     def refused():
         with pytest.raises(AsposeOcrAuthError) as caught:
-            AsposeOcrHook().get_status(JOB)
+            AsposeOcrHook().get_status("RecognizeImage", JOB)
         return caught.value
 
     errors = in_threads(10, refused)
@@ -141,9 +147,9 @@ def slow_desk(raw_server):
 async def test_a_cancelled_fetch_is_taken_over_by_another(slow_desk):
     server, asked, go = slow_desk
     async with AsposeOcrAsyncHook() as hook:
-        first = asyncio.create_task(hook.get_status(JOB))
+        first = asyncio.create_task(hook.get_status("RecognizeImage", JOB))
         assert await asyncio.to_thread(asked.wait, 10)
-        others = [asyncio.create_task(hook.get_status(JOB)) for _ in range(5)]
+        others = [asyncio.create_task(hook.get_status("RecognizeImage", JOB)) for _ in range(5)]
         await asyncio.sleep(0.02)
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -157,9 +163,9 @@ async def test_a_cancelled_fetch_is_taken_over_by_another(slow_desk):
 async def test_a_cancelled_waiter_does_not_cancel_the_fetch(slow_desk):
     server, asked, go = slow_desk
     async with AsposeOcrAsyncHook() as hook:
-        first = asyncio.create_task(hook.get_status(JOB))
+        first = asyncio.create_task(hook.get_status("RecognizeImage", JOB))
         assert await asyncio.to_thread(asked.wait, 10)
-        waiter = asyncio.create_task(hook.get_status(JOB))
+        waiter = asyncio.create_task(hook.get_status("RecognizeImage", JOB))
         await asyncio.sleep(0.02)
         waiter.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -167,6 +173,19 @@ async def test_a_cancelled_waiter_does_not_cancel_the_fetch(slow_desk):
         go.set()
         assert (await first).status is TaskStatus.PENDING
     assert sum("token" in received.target for received in server.requests) == 1
+
+
+async def test_the_synchronous_hook_in_a_loop_waits_for_no_coroutine_of_it(slow_desk):
+    """That coroutine could not go on meanwhile: the hook fetches a token of its own."""
+    server, asked, go = slow_desk
+    async with AsposeOcrAsyncHook() as hook:
+        first = asyncio.create_task(hook.get_status("RecognizeImage", JOB))
+        assert await asyncio.to_thread(asked.wait, 10)
+        go.set()
+        # In this thread, which is that of the loop.
+        assert AsposeOcrHook().get_status("RecognizeImage", JOB).status is TaskStatus.PENDING
+        assert (await first).status is TaskStatus.PENDING
+    assert sum("token" in received.target for received in server.requests) == 2
 
 
 async def test_triggers_fetch_one_token_and_share_one_session(raw_server):
@@ -180,7 +199,7 @@ async def test_triggers_fetch_one_token_and_share_one_session(raw_server):
             seen[job] = seen.get(job, 0) + 1
         if seen[job] == 1:
             everybody.wait(20)  # so that all of them are there at the same time
-        return task_answer("Processing" if seen[job] < 3 else "Completed")
+        return task_answer("Processing" if seen[job] < 3 else "Completed", id=job)
 
     server = raw_server(script)
     # The shared session opens at most 100 connections; sessions of their own would open one for each trigger, and
@@ -221,14 +240,14 @@ async def test_triggers_of_two_connections_do_not_mix(raw_server, define_connect
 def test_every_event_loop_has_its_own_session(emulator, connection):
     hook = AsposeOcrAsyncHook(connection)
     for _ in range(3):
-        assert asyncio.run(hook.get_status(JOB)).status is TaskStatus.NOT_EXIST
+        assert asyncio.run(hook.get_status("RecognizeImage", JOB)).status is TaskStatus.NOT_EXIST
     gc.collect()
 
 
 async def test_a_session_is_closed_after_an_error_too(raw_server):
     server = raw_server(lambda received: answer(500))
     with pytest.raises(AsposeOcrServiceError):
-        await AsposeOcrAsyncHook(retry_limit=0).get_status(JOB)
+        await AsposeOcrAsyncHook(retry_limit=0).get_status("RecognizeImage", JOB)
     assert await asyncio.to_thread(server.all_closed)
     gc.collect()
 
@@ -241,7 +260,7 @@ async def test_a_session_is_closed_after_a_cancellation_too(raw_server):
         received.peer.recv(1)  # until the client goes away
 
     server = raw_server(script)
-    running = asyncio.create_task(AsposeOcrAsyncHook().get_status(JOB))
+    running = asyncio.create_task(AsposeOcrAsyncHook().get_status("RecognizeImage", JOB))
     assert await asyncio.to_thread(asked.wait, 10)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -253,7 +272,7 @@ async def test_a_session_is_closed_after_a_cancellation_too(raw_server):
 def test_threads_share_the_pooled_session(raw_server):
     server = raw_server(lambda received: task_answer("Pending"))
     for _ in range(5):
-        AsposeOcrHook().get_status(JOB)
+        AsposeOcrHook().get_status("RecognizeImage", JOB)
     assert server.connections == 1
     assert AsposeOcrHook().get_conn() is AsposeOcrHook().get_conn()
     AsposeOcrHook().get_conn().close()
