@@ -1,0 +1,1 @@
+"""One job from a worker's side: its record, following it, and kills."""
