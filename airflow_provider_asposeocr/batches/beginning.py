@@ -1,0 +1,283 @@
+"""How a try at a batch begins: with a list of its own, or with what an earlier try has left."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Mapping, Set
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from msgspec.structs import replace
+
+from airflow_provider_asposeocr.batches.documents import DONE, BatchDocument, DocumentStatus
+from airflow_provider_asposeocr.batches.lines import entry_of, line_of
+from airflow_provider_asposeocr.batches.listing import Listing, version_of
+from airflow_provider_asposeocr.batches.manifest import last_words
+from airflow_provider_asposeocr.batches.memory import BatchMemory
+from airflow_provider_asposeocr.batches.names import canonical, result_names
+from airflow_provider_asposeocr.batches.plan import BatchPlan
+from airflow_provider_asposeocr.batches.slots import printable
+from airflow_provider_asposeocr.exceptions import AsposeOcrError, AsposeOcrInputError
+from airflow_provider_asposeocr.storage.documents import storage_path
+from airflow_provider_asposeocr.storage.failures import NOTHING_SENT, before_sending
+
+log = logging.getLogger(__name__)
+
+FETCHABLE = 24 * 3600.0
+"""Seconds for which the service keeps a result: docs.aspose.cloud/ocr/, "Fetching recognition results"."""
+_LOOKERS = 16
+MOST_ERRORS = 2
+"""How often a document is submitted whose job ends as ``Error``."""
+
+
+@dataclass(slots=True)
+class Start:
+    """
+    What a try begins with.
+
+    :param total: how many documents the batch has.
+    :param counts: of what they have come to, by status; what is to be done is ``Waiting`` or ``Running``.
+    :param waiting: how many stand in the list of what is to be done.
+    :param offset: where to read that on.
+    :param submissions: how many there were in all tries.
+    :param calls: how many polls there were in all tries, as far as that is known.
+    """
+
+    total: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    waiting: int = 0
+    offset: int = 0
+    submissions: int = 0
+    calls: int = 0
+
+    def count(self, status: DocumentStatus) -> None:
+        """
+        Count a document.
+
+        :param status: what it has come to.
+        """
+        self.counts[status] = self.counts.get(status, 0) + 1
+
+
+def drawn_up(listing: Listing, plan: BatchPlan, memory: BatchMemory, *, durable: bool) -> Iterator[BatchDocument]:
+    """
+    Decide of each document whether it is to be read; nothing is written.
+
+    An earlier run's document that has not changed, read with the same settings, is skipped. What that run wrote is ours
+    to replace. Where all is to be overwritten, that holds for what this very task instance has read: a clear is not a
+    new bill.
+
+    :param listing: the documents.
+    :param plan: what to do.
+    :param memory: of this task instance.
+    :param durable: whether what earlier tries and runs have done counts.
+    :raises AsposeOcrInputError: where the output folder is another task's, or a result would take an input's place.
+    """
+    spelt_alike = [canonical(image) for image in listing.images]
+    with before_sending(f"{memory.folder} cannot be looked into"):
+        known = _known(memory, plan, frozenset(spelt_alike))
+    names = result_names(spelt_alike, listing.root)
+    _refuse_to_replace_inputs(listing, names, plan)
+    versions = dict(listing.versions)
+    if durable:
+        again = (image for image, key in zip(listing.images, spelt_alike, strict=True) if key in known)
+        _look_at([image for image in again if image not in versions], versions, plan)
+    oldest = time.time() - FETCHABLE
+    for number, (image, key, name) in enumerate(zip(listing.images, spelt_alike, names, strict=True)):
+        document = BatchDocument(image, number=number, name=name, version=versions.get(image), run=memory.run)
+        line = known.get(key)
+        old = BatchDocument.remembered(entry_of(line) or {}) if line else None
+        if old is not None:
+            document = replace(document, files=old.files, places=old.places)
+            same = old.fingerprint == plan.fingerprint and old.version is not None and old.version == document.version
+            if same and durable and not (plan.resubmit_on_clear and old.reader == memory.run):
+                if old.status in DONE:
+                    document = replace(
+                        old,
+                        image=image,
+                        number=number,
+                        name=name,
+                        run=memory.run,
+                        status=DocumentStatus.SKIPPED,
+                        submissions=0,
+                        errors=0,
+                        read_by=old.reader,
+                    )
+                elif old.ocr_task_id and old.status is DocumentStatus.RUNNING and (old.submitted_at or 0) > oldest:
+                    document = replace(
+                        old, image=image, number=number, name=name, run=memory.run, error=None, submissions=0, errors=0
+                    )
+        yield replace(document, fingerprint=plan.fingerprint)
+
+
+def frozen(documents: Iterable[BatchDocument], memory: BatchMemory) -> Start:
+    """
+    Freeze the list, and see thereby that the output folder can be written to.
+
+    :param documents: all of them.
+    :param memory: of this task instance.
+    :raises AsposeOcrInputError: where it cannot be.
+    """
+    start, running = Start(), []
+
+    def lines() -> Iterator[bytes]:
+        for document in documents:
+            start.total += 1
+            start.count(document.status)
+            if document.status is DocumentStatus.RUNNING:
+                running.append(document)
+            elif document.status is DocumentStatus.WAITING:
+                start.waiting += 1
+            yield line_of(document.to_json())
+
+    with before_sending(f"The results cannot be written to {memory.folder}"):
+        memory.write_list(lines())
+    memory.slots.keep(*running)
+    return start
+
+
+def gone_on_with(header: Mapping[str, Any], plan: BatchPlan, memory: BatchMemory, *, cleared: bool) -> Start:
+    """
+    Find what earlier tries have left to do, and write it down.
+
+    :param header: the last that was remembered of the batch as a whole; more may have been done since.
+    :param plan: what to do.
+    :param memory: of this task instance.
+    :param cleared: whether a user has cleared the task since.
+    :raises AsposeOcrBatchError: where the list is gone.
+    """
+    if not memory.has_list:
+        raise memory.lost(int(header["total"]))
+    memory.recover()
+    start = Start(calls=int(header.get("calls", 0)))
+    running: list[BatchDocument] = []
+    settled: list[BatchDocument] = []
+    underway = memory.slots.documents
+
+    def lines() -> Iterator[bytes]:
+        for document, _ in last_words(memory):
+            now = _begun(document, plan, cleared=cleared)
+            start.total += 1
+            start.submissions += document.submissions
+            start.count(now.status)
+            if now.status is DocumentStatus.RUNNING:
+                running.append(now)
+            elif now.status is DocumentStatus.WAITING:
+                start.waiting += 1
+                yield line_of(now.to_json())
+            elif now is not document or now.number in underway:
+                settled.append(now)
+
+    memory.write_list(lines())
+    for document in settled:
+        memory.record(document)
+    memory.slots.keep(*running)
+    memory.flush()
+    memory.slots.release(number for number in underway if number not in {each.number for each in running})
+    return start
+
+
+def _begun(old: BatchDocument, plan: BatchPlan, *, cleared: bool) -> BatchDocument:
+    """A document of an earlier try, as it begins now."""
+    if old.status in DONE:
+        return old
+    if old.status is DocumentStatus.RUNNING:
+        return replace(old, error=None)
+    if old.status is DocumentStatus.SUBMITTING and not (plan.resubmit_on_ambiguity or cleared):
+        return (
+            old
+            if old.error
+            else replace(
+                old,
+                error=f"An earlier try was cut off while it submitted {printable(old.image)}, which may have been "
+                "billed: clear the task to submit it anew, or set resubmit_on_ambiguity=True.",
+            )
+        )
+    if old.errors >= MOST_ERRORS and not (cleared or plan.resubmit_failed_jobs):
+        return old if old.status is DocumentStatus.REFUSED else replace(old, status=DocumentStatus.REFUSED)
+    return replace(old.afresh(), errors=0 if cleared else old.errors)
+
+
+def _known(memory: BatchMemory, plan: BatchPlan, wanted: Set[str]) -> dict[str, bytes]:
+    """
+    The lines of what this task has done before, in this run or an earlier one, by canonical image.
+
+    Several files may speak of a document: the manifests of chunks that were cut otherwise then, the journal of a run
+    that failed for good. What was submitted last counts, whatever the files are called.
+    """
+    known: dict[str, tuple[float, bytes | None]] = {}
+    for entry in memory.earlier():
+        run, image = str(entry.get("run") or ""), entry.get("image")
+        if "/".join(run.split("/")[:2]) != memory.task:
+            if plan.overwrite:
+                continue
+            raise AsposeOcrInputError(
+                f"{memory.folder} holds the results of another task ({run}). Set overwrite=True to replace them, or "
+                f"give each task its own output_path. {NOTHING_SENT}"
+            )
+        if isinstance(image, str) and (key := canonical(image)) in wanted:
+            with suppress(ValueError, TypeError):
+                document = BatchDocument.remembered(entry)
+                submitted_at = float(document.submitted_at or 0.0)
+                if key not in known or known[key][0] <= submitted_at:
+                    counts = not plan.overwrite or document.reader == memory.run
+                    known[key] = submitted_at, line_of(entry) if counts else None
+    return {key: line for key, (_, line) in known.items() if line is not None}
+
+
+def _look_at(images: list[str], versions: dict[str, str], plan: BatchPlan) -> None:
+    """Find the versions of documents that the user has named one by one."""
+
+    def look(image: str) -> str | None:
+        try:
+            return version_of(image, plan.storage_conn_id)
+        except AsposeOcrError:
+            # It is told when its turn comes.
+            return None
+
+    for image in images[:1]:
+        with suppress(AsposeOcrError):
+            # What this process has listed before may not be true any more.
+            storage_path(image, plan.storage_conn_id).fs.invalidate_cache()
+    with ThreadPoolExecutor(_LOOKERS) as lookers:
+        found = zip(images, lookers.map(look, images), strict=True)
+        versions.update({image: version for image, version in found if version})
+
+
+def _refuse_to_replace_inputs(listing: Listing, names: list[str], plan: BatchPlan) -> None:
+    """A result of type ImagePNG beside its document could bear its name."""
+    folder = canonical(str(plan.folder))
+    if not any(canonical(image).startswith(f"{folder}/") for image in listing.images[:1]) and listing.root != folder:
+        return
+    inputs = {canonical(image) for image in listing.images}
+    for name in names:
+        for extension in plan.extensions:
+            if f"{folder}/{name}{extension}" in inputs:
+                raise AsposeOcrInputError(
+                    f"{folder}/{name}{extension} is a document, and would be replaced by a result: set output_path to "
+                    f"another folder. {NOTHING_SENT}"
+                )
+
+
+def header_of(start: Start, plan: BatchPlan, **more: Any) -> Mapping[str, Any]:
+    """
+    Return what is to be remembered of a batch as a whole.
+
+    :param start: how the try began, or how it stands.
+    :param plan: what to do.
+    :param more: facts.
+    """
+    return {
+        "fingerprint": plan.fingerprint,
+        "max_tries": plan.max_tries,
+        "total": start.total,
+        "counts": {str(status): number for status, number in start.counts.items()},
+        "waiting": start.waiting,
+        "offset": start.offset,
+        "submissions": start.submissions,
+        "calls": start.calls,
+        **more,
+    }

@@ -1,0 +1,306 @@
+"""
+What a batch remembers across tries and deferrals.
+
+- **The list**: all its documents, frozen by the first try, as a file of JSON lines. Each later try writes a shorter one
+  of what is still to be done, so that a wake reads on from where the last one stopped, and nothing before.
+- **The journal**: what each document has come to, as files of JSON lines that are only ever added.
+- **The header and the slots**: where reading stopped, the counts, and the documents that are on their way, in Airflow's
+  task state store; below 3.3 in files beside the journal.
+
+List and journal lie in a hidden folder of the output folder, named after the task instance. At the end they become the
+manifest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import posixpath
+import re
+import secrets
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Set
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_asposeocr.batches.before import keep_what_goes, read_before
+from airflow_provider_asposeocr.batches.documents import BatchDocument, DocumentStatus
+from airflow_provider_asposeocr.batches.lines import entries_in, entry_of, line_of, lines_in, names_in, put
+from airflow_provider_asposeocr.batches.slots import HEADER, RETENTION, Slots
+from airflow_provider_asposeocr.exceptions import AsposeOcrBatchError
+from airflow_provider_asposeocr.jobs.memory import TaskStateStore
+from airflow_provider_asposeocr.storage.lineage import LOCAL_PROTOCOLS
+from airflow_provider_asposeocr.storage.writing import make_folder
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+WORK_FOLDER = ".aspose-ocr"
+MANIFEST = "manifest"
+TABLE = "results"
+PIECE_LINES = 500
+"""Changes after which the journal gets a new piece."""
+
+
+class FileStore:
+    """
+    Stands in for Airflow's task state store where there is none: a file per key.
+
+    :param folder: where.
+    """
+
+    def __init__(self, folder: ObjectStoragePath) -> None:
+        self._folder = folder
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """
+        Return a value.
+
+        :param key: its name.
+        :param default: what to return where there is none.
+        """
+        try:
+            with (self._folder / f"{key}.json").open("rb") as file:
+                return json.loads(file.read())
+        except (FileNotFoundError, ValueError):
+            return default
+
+    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
+        """
+        Keep a value.
+
+        :param key: its name.
+        :param value: plain JSON.
+        :param retention: is not kept to: the folder goes with the batch.
+        """
+        put(self._folder / f"{key}.json", json.dumps(value).encode())
+
+    def delete(self, key: str) -> None:
+        """
+        Forget a value.
+
+        :param key: its name.
+        """
+        with suppress(FileNotFoundError):
+            (self._folder / f"{key}.json").unlink()
+
+
+class BatchMemory:
+    """
+    What one task instance remembers of its batch.
+
+    :param store: Airflow's task state store; ``None`` where there is none.
+    :param folder: the output folder.
+    :param run: the task instance: dag, task, run and map index.
+    """
+
+    def __init__(self, store: TaskStateStore | None, folder: ObjectStoragePath, run: str) -> None:
+        self.run = run
+        self.folder = folder
+        map_index = run.rpartition("/")[2]
+        numbered = f"-{map_index}" if int(map_index) >= 0 else ""
+        self.manifest = folder / f"{MANIFEST}{numbered}.jsonl"
+        self.table = folder / f"{TABLE}{numbered}.parquet"
+        self._work = folder / WORK_FOLDER / hashlib.sha256(run.encode()).hexdigest()[:16]
+        self._store: TaskStateStore = store if store is not None else FileStore(self._work)
+        self.slots = Slots(self._store)
+        self._buffer: list[bytes] = []
+        self._buffered: list[int] = []
+        self._pieces = 0
+        self._lists = 0
+        self.bytes_written = 0
+        self._header: Mapping[str, Any] = {}
+        self._flushing = threading.Lock()
+
+    # The header
+
+    def header(self) -> dict[str, Any] | None:
+        """Return what was remembered of the batch as a whole; ``None`` where nothing was."""
+        header = self._store.get(HEADER)
+        self._header = header if isinstance(header, Mapping) else {}
+        return dict(header) if isinstance(header, Mapping) else None
+
+    def keep_header(self, header: Mapping[str, Any]) -> None:
+        """
+        Remember the batch as a whole.
+
+        :param header: plain JSON.
+        """
+        kept = {**header, "run": self.run, "keys": self.slots.keys, "pieces": self._pieces, "lists": self._lists}
+        self._store.set(HEADER, kept, retention=RETENTION)
+        self._header = header
+
+    def keep_calls(self, calls: int) -> None:
+        """
+        Remember how many polls there were, while there are more: a try that is killed can tell it no more.
+
+        :param calls: in all tries.
+        """
+        if not self._header or self._header.get("calls") == calls:
+            return
+        # Where reading stopped is not true any more, once there was something to ask for.
+        header = {name: value for name, value in self._header.items() if name != "offset"}
+        # A count is worth no failure.
+        with suppress(Exception):
+            self.keep_header({**header, "calls": calls})
+
+    def go_on(self, header: Mapping[str, Any]) -> None:
+        """
+        Go on where the one who wrote a header stopped, without reading more.
+
+        :param header: what :meth:`header` returned.
+        """
+        self._pieces, self._lists = int(header["pieces"]), int(header["lists"])
+        self.slots.recall(int(header["keys"]))
+
+    def recover(self) -> None:
+        """Go on where an earlier try died: its header may be older than its journal and its slots."""
+        self._pieces = max((int(path.name[8:14]) for path in self._journal()), default=0)
+        self._lists = max((int(path.name[5:11]) for path in self._files(r"list-\d{6}\.jsonl")), default=0)
+        self.slots.recall()
+
+    # The list
+
+    def write_list(self, lines: Iterable[bytes]) -> None:
+        """
+        Freeze the list, or write what of it is still to be done.
+
+        :param lines: of documents, in their order.
+        """
+        self._lists += 1
+        path = self._list(self._lists)
+        make_folder(path.parent)
+        with path.fs.open(path.path, "wb") as file:
+            for line in lines:
+                file.write(line)
+                self.bytes_written += len(line)
+
+    def to_do(self, offset: int) -> Iterator[tuple[int, BatchDocument]]:
+        """
+        Read what is to be done, each document with the offset of the next.
+
+        :param offset: where to begin.
+        """
+        for following, line in lines_in(self._list(self._lists), offset):
+            entry = entry_of(line)
+            # What is skipped, and what runs since an earlier run, stands in the list, too.
+            if entry is not None and entry["status"] == DocumentStatus.WAITING:
+                yield following, BatchDocument.remembered(entry)
+
+    def listed(self) -> Iterator[bytes]:
+        """Read the whole frozen list."""
+        for _, line in lines_in(self._list(1)):
+            yield line
+
+    def lost(self, total: int, found: int = 0) -> AsposeOcrBatchError:
+        """
+        Return the error of a batch whose list is not there any more.
+
+        :param total: how many documents it had.
+        :param found: of how many something is known.
+        """
+        return AsposeOcrBatchError(
+            f"The list of {total} documents that this batch has frozen in {self._work} is gone, and what has become of "
+            f"{total - found} of them is not known: has the folder {WORK_FOLDER} been deleted? Jobs that run may have "
+            "been billed, and no more were submitted. Put it back and retry, or clear the task with "
+            "resubmit_on_clear=True to read everything anew."
+        )
+
+    @property
+    def has_list(self) -> bool:
+        """Whether a list is frozen."""
+        return self._list(1).exists()
+
+    def _list(self, number: int) -> ObjectStoragePath:
+        return self._work / f"list-{number:06}.jsonl"
+
+    # The journal
+
+    def record(self, document: BatchDocument) -> bool:
+        """
+        Note what a document has come to; it is kept after the next :meth:`flush`.
+
+        :param document: which.
+        :returns: whether it is time for that.
+        """
+        self._buffer.append(line_of(document.to_json()))
+        self._buffered.append(document.number)
+        return len(self._buffer) >= PIECE_LINES
+
+    def flush(self) -> None:
+        """Add what was noted to the journal, and release the slots of those documents."""
+        with self._flushing:
+            lines, numbers = self._buffer, self._buffered
+            self._buffer, self._buffered = [], []
+            if not lines:
+                return
+            try:
+                content = b"".join(lines)
+                put(self._work / f"journal-{self._pieces + 1:06}-{secrets.token_hex(3)}.jsonl", content)
+            except BaseException:
+                self._buffer, self._buffered = lines + self._buffer, numbers + self._buffered
+                raise
+            self._pieces += 1
+            self.bytes_written += len(content)
+            self.slots.release(numbers)
+
+    def journal(self) -> Iterator[bytes]:
+        """Read the journal, oldest first: a document's last line is what it has come to."""
+        for path in self._journal():
+            for _, line in lines_in(path):
+                yield line
+
+    def _journal(self) -> list[ObjectStoragePath]:
+        return self._files(r"journal-\d{6}-[0-9a-f]{6}\.jsonl")
+
+    def _files(self, pattern: str) -> list[ObjectStoragePath]:
+        return [self._work / name for name in names_in(self._work) if re.fullmatch(pattern, name)]
+
+    # The end
+
+    @property
+    def task(self) -> str:
+        """DAG and task."""
+        return "/".join(self.run.split("/")[:2])
+
+    def keep_what_goes(self, stay: Set[str]) -> None:
+        """
+        Keep what the manifest of an earlier run says of documents that are not in the list any more.
+
+        :param stay: the canonical names of those that are.
+        """
+        keep_what_goes(self.manifest, self._work.parent, self.task, stay)
+
+    def earlier(self) -> Iterator[dict[str, Any]]:
+        """Read what task instances have left in the output folder: manifests, and journals of the dead."""
+        yield from read_before(self._work.parent, self.task)
+        for name in names_in(self.folder):
+            if re.fullmatch(rf"{MANIFEST}(-\d+)?\.jsonl", name):
+                yield from entries_in(self.folder / name)
+        work = self.folder / WORK_FOLDER
+        for place in names_in(work):
+            # The journals of one task instance are in a folder; what stands beside is read above.
+            if posixpath.splitext(place)[1]:
+                continue
+            for name in names_in(work / place):
+                if name.startswith("journal-"):
+                    yield from entries_in(work / place / name)
+
+    def begin_anew(self) -> None:
+        """Forget the list, the journal and the slots of this task instance."""
+        self.slots.recall()
+        self.slots.clear()
+        self.slots = Slots(self._store)
+        self.remove_work()
+        self._pieces = self._lists = 0
+
+    def remove_work(self) -> None:
+        """Remove the list and the journal: the manifest says it all."""
+        with suppress(FileNotFoundError):
+            self._work.fs.rm(self._work.path, recursive=True)
+        if self._work.protocol in LOCAL_PROTOCOLS:
+            with suppress(OSError):
+                # If no other task instance works in it. Elsewhere there are hardly any empty folders, and what removes
+                # one there (`UPath.rmdir`, too) often removes what is in it: the work of the other mapped tasks.
+                Path(self._work.parent.path).rmdir()
