@@ -16,8 +16,8 @@ CONNECTION_NAME = "Aspose.OCR Cloud"
 CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     "api_version": {
         "label": "API version",
-        "description": "Version segment of the API's path.",
-        "schema": {"type": ["string", "null"], "default": "v5.0"},
+        "description": "Version segment of the API's path. Another one can be set in the JSON of the extra.",
+        "schema": {"type": ["string", "null"], "default": "v5.0", "enum": ["v5.0"]},
     },
     "token_url": {
         "label": "Token URL",
@@ -27,16 +27,17 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     "timeout": {
         "label": "Timeout (seconds)",
         "description": "How long to wait for the service to connect and for each part of an answer.",
-        "schema": {"type": ["number", "null"], "default": 60, "exclusiveMinimum": 0},
+        "schema": {"type": ["number", "null"], "default": 60, "exclusiveMinimum": 0, "maximum": 86400},
     },
     "verify": {
         "label": "Verify TLS certificate",
-        "description": "true, false, or the path of a CA bundle.",
+        "description": "true, false, or the path of a CA bundle on all workers and triggerers.",
         "schema": {"type": ["string", "null"], "default": "true"},
     },
     "proxies": {
         "label": "Proxies",
-        "description": 'JSON object of proxies by scheme, such as {"https": "http://proxy.example.com:3128"}.',
+        "description": 'JSON object of proxies by scheme, such as {"https": "http://proxy.example.com:3128"}; '
+        "empty for those of the environment.",
         "schema": {"type": ["string", "null"]},
     },
     "trial": {
@@ -88,6 +89,26 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [f"{package}.triggers.aspose_ocr", f"{package}.triggers.batch"],
             }
         ],
+        "task-decorators": [{"name": "aspose_ocr", "class-name": f"{package}.decorators.aspose_ocr.aspose_ocr_task"}],
+        "extra-links": [f"{package}.jobs.result_link.AsposeOcrResultLink"],
+        "config": {
+            "aspose_ocr": {
+                "description": "The page that shows OCR results inside Airflow's UI.",
+                "options": {
+                    "result_page_local_folders": {
+                        "description": (
+                            "Folders of the API server's own disk from which the page may read documents and results, "
+                            "separated by commas. Empty: any that a task names as its document or its output_path. "
+                            "'none': no local file. Files on other storages are not affected."
+                        ),
+                        "version_added": None,
+                        "type": "string",
+                        "example": "/data/scans,/data/texts",
+                        "default": "",
+                    }
+                },
+            }
+        },
         "connection-types": [
             {
                 "connection-type": CONNECTION_TYPE,

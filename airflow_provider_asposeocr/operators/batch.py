@@ -4,53 +4,48 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from airflow_provider_asposeocr.api.endpoints import endpoint_named
-from airflow_provider_asposeocr.api.polling import PollVerdict
-from airflow_provider_asposeocr.batches import (
-    MANIFEST,
-    BatchDocument,
-    BatchMemory,
-    BatchPlan,
-    BatchRun,
-    DocumentStatus,
-    common_root,
-    result_names,
-)
-from airflow_provider_asposeocr.exceptions import (
-    AsposeOcrBatchError,
-    AsposeOcrBatchRefusedError,
-    AsposeOcrError,
-    AsposeOcrInputError,
-)
+from airflow.providers.common.compat.sdk import AirflowSkipException
+
+from airflow_provider_asposeocr.api.checks import endpoint_named
+from airflow_provider_asposeocr.api.pacing import DEFAULT_CALLS_PER_DOCUMENT
+from airflow_provider_asposeocr.api.waiting import time_limit
+from airflow_provider_asposeocr.batches.beginning import Start, drawn_up, frozen, gone_on_with, header_of
+from airflow_provider_asposeocr.batches.deferring import LEAST_DEFERRAL, standing, start_of, taken_up, trigger_for
+from airflow_provider_asposeocr.batches.documents import BatchDocument, DocumentStatus
+from airflow_provider_asposeocr.batches.farewell import FAREWELL, FAREWELL_WITHOUT_A_KILL, cancel_all
+from airflow_provider_asposeocr.batches.guards import checked_beforehand, refuse_beyond
+from airflow_provider_asposeocr.batches.listing import listed
+from airflow_provider_asposeocr.batches.manifest import write_manifest
+from airflow_provider_asposeocr.batches.memory import BatchMemory
+from airflow_provider_asposeocr.batches.outcome import failure_of, paused, xcom_of
+from airflow_provider_asposeocr.batches.plan import BatchPlan, OnExisting
+from airflow_provider_asposeocr.batches.progress import sentence
+from airflow_provider_asposeocr.batches.reports import batch_facts, places
+from airflow_provider_asposeocr.batches.run import BatchRun
+from airflow_provider_asposeocr.batches.table import needs_arrow, write_table
+from airflow_provider_asposeocr.batches.telling import tell
+from airflow_provider_asposeocr.batches.threads import work
+from airflow_provider_asposeocr.events import Event, told
+from airflow_provider_asposeocr.exceptions import AsposeOcrInputError
 from airflow_provider_asposeocr.hooks.aspose_ocr import AsposeOcrHook
-from airflow_provider_asposeocr.jobs import (
-    DEFAULT_TIMEOUT,
-    DEFERRAL_SLACK,
-    OcrJob,
-    OcrJobOperator,
-    seconds,
-    sleep_until_stopped,
-)
+from airflow_provider_asposeocr.jobs.following import DEFAULT_TIMEOUT, OcrJob, OcrJobOperator
+from airflow_provider_asposeocr.jobs.kills import sleep_until_stopped
+from airflow_provider_asposeocr.storage.documents import storage_path
+from airflow_provider_asposeocr.storage.failures import NOTHING_SENT
+from airflow_provider_asposeocr.triggers.batch import ENDED
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+    from airflow.providers.common.compat.sdk import Context
 
 DEFAULT_MAX_CONCURRENCY = 16
-MOST_FAILURES_IN_XCOM = 100
-EARLIER = 0.9
-"""The share of the likely duration of a job after which the trigger first asks for the one it watches."""
-KNOWN_BACKOFF = 1.1
-"""How much longer the trigger waits each time at most, where the duration is about known."""
-_OVER = (PollVerdict.COMPLETED, PollVerdict.ERROR, PollVerdict.NOT_EXIST)
-"""What the trigger says of the job it watched where that has ended."""
-_IMAGE_SUFFIXES = frozenset({".bmp", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".gif", ".svg"})
-_GLOB = frozenset("*?[")
+_ON_ERROR = ("fail_at_end", "fail_fast", "skip")
+_ON_EXISTING = ("skip", "overwrite", "fail")
+_RESULTS = (None, "manifest", "parquet")
+_ON_EMPTY = ("skip", "fail", "succeed")
 
 
 class AsposeOcrBatchOperator(OcrJobOperator):
@@ -60,26 +55,47 @@ class AsposeOcrBatchOperator(OcrJobOperator):
     Submits up to ``max_concurrency`` at once, fetches each result as soon as it is there, and writes one file per
     document and result type below ``output_path``, in the folder structure of the input, with ``manifest.jsonl`` beside
     them: a line per document with ``image``, ``ocr_task_id``, ``status``, ``files``, ``warnings``, ``error`` and
-    ``seconds``. A retry submits only what is not there yet. XCom: ``{"endpoint", "documents", "completed", "failed",
-    "manifest", "failures": [{"image", "ocr_task_id", "error"}]}``, the first hundred failures.
+    ``seconds``. A retry submits only what is not there yet; so does the next run into the same folder, which skips what
+    has not changed. XCom: ``{"endpoint", "documents", "completed", "skipped", "failed", "submissions", "calls",
+    "seconds": {"p50", "p95"}, "manifest", "failures": [{"image", "ocr_task_id", "error"}]}``, the first hundred
+    failures; ``table`` where there is one; and ``progress`` while it runs.
 
-    :param images: a list of paths or URIs, a folder (all images in it and below), or a glob. (templated)
+    :param images: a list of paths or URIs, a folder (all images in it and below), a glob, or a chunk of a folder; see
+        :func:`~airflow_provider_asposeocr.batches.chunks.chunks`. (templated)
     :param output_path: the folder for the results, on any storage. (templated)
     :param endpoint: such as ``RecognizeImage``.
     :param settings: for all documents; see
-        :class:`~airflow_provider_asposeocr.operators.aspose_ocr.AsposeOcrOperator`. (templated)
+        :class:`~airflow_provider_asposeocr.operators.document.AsposeOcrOperator`. (templated)
     :param regions: for RecognizeRegions: the same for each document, as forms of one kind have them. (templated)
+    :param include: patterns such as ``*.tif`` or ``2024/*``, of which one must match a path below the folder.
+    :param exclude: patterns of which none may match.
+    :param output_storage_conn_id: the Airflow connection of the storage of ``output_path``; by default
+        ``storage_conn_id``. (templated)
     :param max_concurrency: how many jobs are at the service at once.
+    :param max_calls_per_document: how many polls to spend on a job, on the average: fewer cost less and wait longer.
     :param on_error: ``fail_at_end`` finishes the others first, ``fail_fast`` stops at the first failure, ``skip``
         succeeds and names the failures in the XCom and the manifest.
-    :param timeout: seconds to wait for one job.
+    :param on_existing: ``skip`` reads only what is new, or changed since an earlier run of this task wrote its result;
+        ``overwrite`` reads in each run everything anew (so does ``overwrite=True``); ``fail`` refuses to begin where a
+        result is there.
+    :param on_empty: where there are no documents: ``skip`` the task, ``fail``, or ``succeed``.
+    :param max_documents: refuse to begin where more than so many would be read.
+    :param max_submissions: submit no more than so many documents, in all tries.
+    :param max_failures: submit no more documents once more than so many have failed in one try.
+    :param dry_run: list and check the documents, and submit nothing.
+    :param results: ``parquet`` writes ``results.parquet`` beside the manifest, too: a row per document, page or region
+        with its text (extra ``parquet``). By default, and as ``manifest``, there is none.
+    :param timeout: seconds to wait for one job; ``None`` for ever.
     :param durable: whether a later try goes on with what an earlier one has submitted: by the task state store (Airflow
-        3.3+), below by the manifest, which may be ten seconds old.
+        3.3+), below by files in the output folder.
     :param resubmit_on_ambiguity: whether to submit a document again that may have been billed already.
-    :param kwargs: of :class:`~airflow_provider_asposeocr.jobs.OcrJobOperator` (``deferrable``, ``defer_after``, ...)
-        and of Airflow's ``BaseOperator``.
+    :param resubmit_failed_jobs: whether each try submits again what ended as ``Error``; by default one more does.
+    :param resubmit_on_clear: whether a user's clear has everything read, and billed, anew.
+    :param kwargs: of :class:`~airflow_provider_asposeocr.jobs.following.OcrJobOperator` (``deferrable``,
+        ``defer_after``, ...) and of Airflow's ``BaseOperator``.
     :raises AsposeOcrBatchError: where documents failed that another try may mend.
     :raises AsposeOcrBatchRefusedError: where all that failed would fail again.
+    :raises AsposeOcrBatchPausedError: where the service is away for long; ``retry_after`` says when to come back.
     """
 
     template_fields: Sequence[str] = (
@@ -88,10 +104,12 @@ class AsposeOcrBatchOperator(OcrJobOperator):
         "regions",
         "output_path",
         "storage_conn_id",
+        "output_storage_conn_id",
         "aspose_ocr_conn_id",
     )
     template_fields_renderers = {"settings": "json"}  # noqa: RUF012 - Airflow's own form
     ui_color = "#d8ecd6"
+    farewell = FAREWELL
 
     def __init__(
         self,
@@ -101,11 +119,24 @@ class AsposeOcrBatchOperator(OcrJobOperator):
         endpoint: str = "RecognizeImage",
         settings: Any = None,
         regions: Any = None,
+        include: str | Sequence[str] = (),
+        exclude: str | Sequence[str] = (),
+        output_storage_conn_id: str | None = None,
         max_concurrency: int = DEFAULT_MAX_CONCURRENCY,
+        max_calls_per_document: float = DEFAULT_CALLS_PER_DOCUMENT,
         on_error: Literal["fail_at_end", "fail_fast", "skip"] = "fail_at_end",
-        timeout: float | timedelta = DEFAULT_TIMEOUT,
+        on_existing: OnExisting = "skip",
+        on_empty: Literal["skip", "fail", "succeed"] = "skip",
+        max_documents: int | None = None,
+        max_submissions: int | None = None,
+        max_failures: int | None = None,
+        dry_run: bool = False,
+        results: Literal["manifest", "parquet"] | None = None,
+        timeout: float | timedelta | None = DEFAULT_TIMEOUT,
         durable: bool = True,
         resubmit_on_ambiguity: bool = False,
+        resubmit_failed_jobs: bool = False,
+        resubmit_on_clear: bool = False,
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("multiple_outputs", True)
@@ -114,17 +145,36 @@ class AsposeOcrBatchOperator(OcrJobOperator):
         self.endpoint = endpoint
         self.settings = settings
         self.regions = regions
+        self.include = (include,) if isinstance(include, str) else tuple(include)
+        self.exclude = (exclude,) if isinstance(exclude, str) else tuple(exclude)
+        self.output_storage_conn_id = output_storage_conn_id
         self.max_concurrency = max_concurrency
+        self.max_calls_per_document = max_calls_per_document
         self.on_error = on_error
-        self.timeout = seconds(timeout)
+        self.on_existing = on_existing
+        self.on_empty = on_empty
+        self.max_documents = max_documents
+        self.max_submissions = max_submissions
+        self.max_failures = max_failures
+        self._only_looks = dry_run
+        if results not in _RESULTS:
+            raise AsposeOcrInputError(f"results must be one of 'manifest' and 'parquet', got {results!r:.80}.")
+        self.results = results
+        self.timeout = time_limit(timeout)
         self.durable = durable
         self.resubmit_on_ambiguity = resubmit_on_ambiguity
+        self.resubmit_failed_jobs = resubmit_failed_jobs
+        self.resubmit_on_clear = resubmit_on_clear
+        self._is_told_to_end = False
+        self._asked: set[str] = set()
+        """The ids of jobs that were asked for since the task was told to end, and have answered."""
         self._batch: BatchRun | None = None
+        self._memory: BatchMemory | None = None
 
     @functools.cached_property
     def hook(self) -> AsposeOcrHook:
-        """A hook for the task's connection, which does not sleep through a kill."""
-        return AsposeOcrHook(self.aspose_ocr_conn_id, sleep=self._nap)
+        """A hook for the task's connection. It repeats nothing: the batch's gate says when a call is worth it."""
+        return AsposeOcrHook(self.aspose_ocr_conn_id, retry_limit=0, sleep=self._nap)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """
@@ -132,16 +182,57 @@ class AsposeOcrBatchOperator(OcrJobOperator):
 
         :param context: Airflow's task context.
         """
-        return self._work(context)
+        self._context = context
+        plan = self._plan(context)
+        memory = self._remembered(context, plan)
+        began_at = time.time()
+        header = memory.header() if self.durable else None
+        cleared = header is not None and header.get("max_tries") != plan.max_tries
+        if header is not None and self._goes_on(header, plan, cleared=cleared):
+            start = gone_on_with(header, plan, memory, cleared=cleared)
+        else:
+            if self.results == "parquet":
+                # Not where jobs are paid for: they are fetched, and a retry elsewhere may have it.
+                needs_arrow()
+            documents = self._drawn_up(plan, memory)
+            if not documents and self.on_empty != "succeed":
+                sentence = f"There are no documents in {self.images!r:.200}. {NOTHING_SENT}"
+                raise AirflowSkipException(sentence) if self.on_empty == "skip" else AsposeOcrInputError(sentence)
+            refuse_beyond(documents, plan, self.max_documents)
+            if self._only_looks:
+                return checked_beforehand(documents, plan, self.hook)
+            memory.begin_anew()
+            start = frozen(documents, memory)
+        memory.keep_header(header_of(start, plan, began_at=began_at))
+        return self._work(context, plan, memory, start, began_at)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """
         Go on after the trigger's event.
 
         :param context: Airflow's task context.
-        :param event: of the job that was watched; what became of it shows at the next poll anyway.
+        :param event: names the jobs that are known to have ended.
         """
-        return self._work(context, event or {})
+        self._context = context
+        plan = self._plan(context)
+        memory = self._remembered(context, plan)
+        header = memory.header()
+        if header is None or header.get("finished") or "offset" not in header:
+            return self.execute(context)
+        event = event or {}
+        stays = event.get("status", ENDED) != ENDED
+        if stays:
+            self.log.warning("Waiting for the jobs in the worker, as the triggerer cannot: %s", event.get("message"))
+        if header.get("woken"):
+            # Airflow has lost the worker that was woken then, and wakes another one: what that did is in no header.
+            start = gone_on_with(header, plan, memory, cleared=False)
+        else:
+            header = taken_up(header, event)
+            memory.go_on(header)
+            memory.keep_header({**header, "woken": True})
+            start = start_of(header)
+        began_at, over = header["began_at"], event.get("ended") or ()
+        return self._work(context, plan, memory, start, began_at, header, over, stays)
 
     def deferral_timed_out(self, context: Context, error: Exception) -> dict[str, Any]:
         """
@@ -150,243 +241,164 @@ class AsposeOcrBatchOperator(OcrJobOperator):
         :param context: Airflow's task context.
         :param error: what Airflow raised.
         """
-        return self._work(context, {})
+        return self.execute_complete(context)
 
     def on_kill(self) -> None:
         """Submit nothing more, and cancel the jobs if a user ended the task or ``execution_timeout`` is over."""
+        self._is_told_to_end = True
         if self._batch is not None:
             self._batch.killed = True
         super().on_kill()
 
+    def _stop_if_killed(self) -> None:
+        if self._is_told_to_end:
+            self._kill.settle(is_sure=True)
+        super()._stop_if_killed()
+
     def _cancel_for_good(self) -> None:
-        if self._batch is not None and self.cancel_on_kill:
-            self._batch.cancel_running()
+        if self._batch is not None and self._memory is not None and self.waiting.cancel_on_kill:
+            self._cancel_running(self._memory, self.farewell)
+
+    def _cancel_running(self, memory: BatchMemory, within: float) -> None:
+        running = [
+            each
+            for each in memory.slots.documents.values()
+            if each.status is DocumentStatus.RUNNING and each.ocr_task_id not in self._asked
+        ]
+        if running:
+            self._asked |= cancel_all(
+                self.hook, endpoint_named(self.endpoint), running, lambda each: memory.slots.keep(*each), within
+            )
 
     def _nap(self, duration: float) -> None:
         """Sleep before a call is repeated, in any thread."""
         sleep_until_stopped(duration, self._batch.stop_if_killed if self._batch is not None else lambda: None)
 
-    def _work(self, context: Context, event: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Begin a try, or go on with it after an event."""
-        self._context = context
-        woken = event is not None
-        plan = self._plan(context)
-        images = self._the_images()
-        memory = self._memory(context, plan)
-        documents = self._documents(images, memory, plan, woken=woken)
-        names = result_names(images, self._root(images))
-        if not images:
-            self.log.warning("There are no images in %s: nothing to do.", self.images)
+    def _goes_on(self, header: Mapping[str, Any] | None, plan: BatchPlan, *, cleared: bool) -> bool:
+        """Whether the list of an earlier try is worked on: it is frozen until the batch has succeeded."""
+        if header is None or header.get("finished") or header.get("fingerprint") != plan.fingerprint:
+            return False
+        return not (cleared and plan.resubmit_on_clear) and "total" in header
+
+    def _work(
+        self,
+        context: Context,
+        plan: BatchPlan,
+        memory: BatchMemory,
+        start: Start,
+        began_at: float,
+        header: Mapping[str, Any] | None = None,
+        over: Sequence[str] = (),
+        stays: bool = False,
+    ) -> dict[str, Any]:
+        """Work at the batch; return its XCom, or defer and never return."""
         self._stop_if_killed()
-        over = [event["ocr_task_id"]] if event and event.get("status") in _OVER else []
-        self._batch = run = BatchRun(self.hook, plan, documents, names, memory, woken=woken, over=over)
-        for age in _known_ages(event, documents):
-            run.learn(age)
-        self.log.info("Batch of %d documents: %s", len(documents), run.progress())
-        finished = run.run(self.defer_after if self.deferrable else None)
+        self._memory = memory
+        self._batch = run = BatchRun(
+            plan,
+            memory,
+            start,
+            began_at=began_at,
+            header=header,
+            over=over,
+            report=functools.partial(self._tell, context),
+        )
+        defers = self.deferrable and not stays
+        is_paid = any(each.ocr_task_id for each in memory.slots.documents.values())
+        try:
+            finished = work(self.hook, plan, run, self.waiting.defer_after if defers else None, is_paid=is_paid)
+        except Exception:
+            # Who ended the task comes first.
+            self._stop_if_killed()
+            raise
         self._stop_if_killed()
+        now = time.time()
+        facts = run.progress.facts(now, len(run.running))
+        self._tell(context, facts)
+        remembered = standing(run, plan, start.total, now)
+        wait = run.gate.hopeless_wait(now)
+        if not finished and defers and (wait is None or self._may_wait(run, now)):
+            memory.keep_header(remembered)
+            told(self.log, Event.BATCH_DEFERRED, "Deferring until some of %d jobs have ended.", len(run.running))
+            trigger, net = trigger_for(run, plan, self.waiting, self.aspose_ocr_conn_id, wait, now)
+            self.defer(trigger=trigger, method_name="execute_complete", timeout=net)
+        if run.stopped is not None and plan.fail_fast and self.waiting.cancel_on_kill:
+            self._cancel_running(memory, FAREWELL_WITHOUT_A_KILL)
+        summary = write_manifest(memory, start.total)
         if not finished:
-            self._defer_batch(run, plan)
-        self.log.info("Batch of %d documents: %s", len(documents), run.progress())
-        return self._result(run, plan, memory)
+            raise paused(summary, plan, run.gate, wait or LEAST_DEFERRAL)
+        manifest = str(memory.manifest)
+        failure = failure_of(summary, plan, manifest, skip=self.on_error == "skip", stopped=run.stopped)
+        table = write_table(memory, plan, failure, self._stop_if_killed) if self.results == "parquet" else None
+        if failure is not None:
+            raise failure
+        try:
+            memory.keep_header({**remembered, "finished": True})
+            memory.remove_work()
+        except Exception as error:  # noqa: BLE001 - the manifest says it all
+            self.log.warning("What is no longer needed could not be removed: %s: %s", type(error).__name__, error)
+        xcom = xcom_of(summary, plan, manifest, run.progress.calls, table)
+        return self.delivered(context, batch_facts(xcom, self.images), xcom)
+
+    def document_places(self) -> tuple[str, ...]:
+        """Return where the documents are: a folder, or the first of a list."""
+        return places(self.images)
+
+    def _may_wait(self, run: BatchRun, now: float) -> bool:
+        """Whether waiting in the triggerer is still worth it: the jobs' time-out says how long."""
+        troubled = run.gate.submissions.troubled_since or run.gate.polls.troubled_since or now
+        return self.timeout is None or now - troubled < self.timeout
+
+    def _tell(self, context: Context, facts: Mapping[str, Any]) -> None:
+        """Let people see how far it is: in the log, as an XCom, and as metrics."""
+        told(self.log, Event.BATCH_PROGRESS, "Batch of %d documents: %s", facts["documents"], sentence(facts), **facts)
+        tell(context, facts, self.log)
 
     def _plan(self, context: Context) -> BatchPlan:
-        from airflow_provider_asposeocr.hooks.documents import storage_path  # noqa: PLC0415 - fsspec loads when used
-
-        if not self.output_path:
-            raise AsposeOcrInputError("A batch needs output_path, the folder for its results. Nothing was sent.")
-        if self.max_concurrency < 1:
-            raise AsposeOcrInputError(f"max_concurrency must be at least 1, got {self.max_concurrency}.")
-        if self.on_error not in ("fail_at_end", "fail_fast", "skip"):
-            raise AsposeOcrInputError(f"on_error must be fail_at_end, fail_fast or skip, got {self.on_error!r}.")
+        if not self.output_path or str(self.output_path).strip() == "None":
+            raise AsposeOcrInputError(f"A batch needs output_path, the folder for its results. {NOTHING_SENT}")
+        for name in ("max_concurrency", "max_documents", "max_submissions", "max_calls_per_document"):
+            value = getattr(self, name)
+            if value is not None and not value >= 1:
+                raise AsposeOcrInputError(f"{name} must be at least 1, got {value}. {NOTHING_SENT}")
+        for name, allowed in (("on_error", _ON_ERROR), ("on_existing", _ON_EXISTING), ("on_empty", _ON_EMPTY)):
+            if getattr(self, name) not in allowed:
+                raise AsposeOcrInputError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}.")
         plan = BatchPlan(
             endpoint=endpoint_named(self.endpoint),
             settings=self.settings,
             regions=self.regions,
-            folder=storage_path(str(self.output_path).rstrip("/"), self.storage_conn_id),
+            folder=storage_path(str(self.output_path).rstrip("/"), self.output_storage_conn_id or self.storage_conn_id),
             storage_conn_id=self.storage_conn_id,
-            overwrite=self.overwrite,
+            on_existing="overwrite" if self.overwrite else self.on_existing,
             max_concurrency=self.max_concurrency,
             timeout=self.timeout,
             fail_fast=self.on_error == "fail_fast",
             resubmit_on_ambiguity=self.resubmit_on_ambiguity,
-            cancel_on_timeout=self.cancel_on_kill,
+            resubmit_failed_jobs=self.resubmit_failed_jobs,
+            resubmit_on_clear=self.resubmit_on_clear,
+            cancel_on_timeout=self.waiting.cancel_on_kill,
             max_tries=int(context["ti"].max_tries),
-            schedule=self.poll_schedule(),
+            max_submissions=self.max_submissions,
+            max_failures=self.max_failures,
+            calls_per_document=self.max_calls_per_document,
+            schedule=self.waiting.schedule,
+            doubt_patience=self.doubt_patience,
         )
         _ = plan.typed_settings
         return plan
 
-    def _the_images(self) -> list[str]:
-        from airflow_provider_asposeocr.hooks.documents import storage_path  # noqa: PLC0415 - likewise
+    def _drawn_up(self, plan: BatchPlan, memory: BatchMemory) -> list[BatchDocument]:
+        chosen = self.include, self.exclude, plan.endpoint.formats
+        listing = listed(self.images, self.storage_conn_id, plan.folder, *chosen)
+        return list(drawn_up(listing, plan, memory, durable=self.durable))
 
-        if not isinstance(self.images, str):
-            if not isinstance(self.images, Iterable):
-                raise AsposeOcrInputError(f"`images` must be a list, a folder or a glob, got {self.images!r:.80}.")
-            images = [str(image) for image in self.images]
-        elif _GLOB & set(self.images):
-            pattern = storage_path(self.images, self.storage_conn_id)
-            images = self._listed(pattern, pattern.fs.glob(pattern.path))
-        else:
-            path = storage_path(self.images, self.storage_conn_id)
-            if path.is_dir():
-                found = path.fs.find(path.path)
-                images = self._listed(path, [each for each in found if _is_image(each)])
-            elif path.exists():
-                images = [self.images]
-            else:
-                raise AsposeOcrInputError(f"There is no folder or file {self.images}. Nothing was sent.")
-        return list(dict.fromkeys(images))
-
-    def _listed(self, path: ObjectStoragePath, found: Iterable[str]) -> list[str]:
-        """Paths as the file system lists them, as the user would write them."""
-        remote = "://" in str(self.images)
-        return sorted(path.fs.unstrip_protocol(each) if remote else each for each in found)
-
-    def _root(self, images: list[str]) -> str:
-        """The folder below which the results keep the structure of the input."""
-        if isinstance(self.images, str) and images and not _GLOB & set(self.images) and images != [self.images]:
-            # All below one folder that may hold nothing but one folder: its own name must not get lost.
-            root = self.images.rstrip("/")
-            if all(image.startswith(f"{root}/") for image in images):
-                return root
-        return common_root(images)
-
-    def _memory(self, context: Context, plan: BatchPlan) -> BatchMemory:
+    def _remembered(self, context: Context, plan: BatchPlan) -> BatchMemory:
         ti: Any = context["ti"]
         run = "/".join(str(part) for part in (ti.dag_id, ti.task_id, ti.run_id, getattr(ti, "map_index", -1)))
         store: Any = context.get("task_state_store") if self.durable else None
-        return BatchMemory(store, plan.folder / MANIFEST, run)
-
-    def _documents(
-        self, images: list[str], memory: BatchMemory, plan: BatchPlan, *, woken: bool
-    ) -> list[BatchDocument]:
-        """All documents, as this try begins with them."""
-        if not self.overwrite:
-            memory.refuse_foreign_manifest()
-        remembered = memory.recall()
-        documents = [
-            self._begun(remembered[image], plan, woken=woken) if image in remembered else BatchDocument(image)
-            for image in images
-        ]
-        if not woken:
-            # Each try has the whole time-out: one that follows a crash is not punished for it.
-            deadline = time.time() + plan.timeout
-            documents = [
-                replace(each, deadline=deadline) if each.status is DocumentStatus.RUNNING else each
-                for each in documents
-            ]
-            memory.remember(*(each for each in documents if each.status is DocumentStatus.RUNNING))
-        return documents
-
-    def _begun(self, old: BatchDocument, plan: BatchPlan, *, woken: bool) -> BatchDocument:
-        """A document of an earlier try, or from before a deferral, as it begins now."""
-        if woken and old.fingerprint == plan.fingerprint:
-            # The same try: what has failed in it has failed.
-            return old
-        # Its files are ours to replace.
-        new = BatchDocument(old.image, files=old.files)
-        if old.fingerprint != plan.fingerprint or not (self.durable or woken):
-            return new
-        cleared = old.max_tries != plan.max_tries
-        if old.status is DocumentStatus.COMPLETED:
-            return new if cleared and self.overwrite else old
-        if cleared:
-            # What runs is not gone on with: the clear has cancelled it.
-            return new
-        if old.status is DocumentStatus.RUNNING:
-            return replace(old, error=None)
-        if old.status is DocumentStatus.SUBMITTING and not self.resubmit_on_ambiguity:
-            return replace(
-                old,
-                error="An earlier try was cut off while it submitted this document, which may have been billed: clear "
-                "the task to submit it anew, or set resubmit_on_ambiguity=True.",
-            )
-        return new
-
-    def _defer_batch(self, run: BatchRun, plan: BatchPlan) -> NoReturn:
-        from airflow_provider_asposeocr.triggers.batch import AsposeOcrBatchTrigger  # noqa: PLC0415
-
-        running = sorted(run.running, key=lambda document: document.submitted_at or 0.0)
-        # With more to submit, the batch goes on once some of its jobs have ended; else once the last has.
-        watched = running[(len(running) - 1) // 4 if run.unsubmitted else -1]
-        started_at = watched.submitted_at or time.time()
-        # Earlier than the watched job's, perhaps: then the worker is woken for the others.
-        end_time = min(document.deadline or started_at + self.timeout for document in running)
-        likely = run.likely_age
-        # A little earlier than it is likely done: jobs may have become shorter.
-        first = self.poll_interval if likely is None else EARLIER * likely
-        self.log.info("%s: deferring until job %s has ended.", run.progress(), watched.ocr_task_id)
-        backoff = self.poll_backoff if likely is None else min(self.poll_backoff, KNOWN_BACKOFF)
-        self.defer(
-            trigger=AsposeOcrBatchTrigger(
-                ocr_task_ids=[document.ocr_task_id for document in running if document.ocr_task_id],
-                likely_age=likely,
-                ocr_task_id=watched.ocr_task_id or "",
-                endpoint=plan.endpoint.name,
-                started_at=started_at,
-                next_poll_at=max(started_at + first, time.time()),
-                end_time=end_time,
-                **{**self.trigger_arguments(), "poll_backoff": backoff},
-            ),
-            method_name="execute_complete",
-            timeout=timedelta(seconds=max(0.0, end_time - time.time()) + DEFERRAL_SLACK),
-        )
-
-    def _result(self, run: BatchRun, plan: BatchPlan, memory: BatchMemory) -> dict[str, Any]:
-        documents = list(run.documents.values())
-        failed = [document for document in documents if document.status is not DocumentStatus.COMPLETED]
-        manifest = str(memory.manifest)
-        if failed and self.on_error != "skip":
-            if plan.fail_fast and self.cancel_on_kill:
-                run.cancel_running()
-            raise self._failure(failed, len(documents), manifest)
-        return {
-            "endpoint": plan.endpoint.name,
-            "documents": len(documents),
-            "completed": len(documents) - len(failed),
-            "failed": len(failed),
-            "manifest": manifest,
-            "failures": [
-                {"image": document.image, "ocr_task_id": document.ocr_task_id, "error": document.error}
-                for document in failed[:MOST_FAILURES_IN_XCOM]
-            ],
-        }
-
-    def _failure(self, unfinished: list[BatchDocument], total: int, manifest: str) -> AsposeOcrError:
-        # Where the first failure ends the batch, the others have not failed.
-        failed = [document for document in unfinished if document.error] or unfinished
-        hopeless = all(document.status in (DocumentStatus.REFUSED, DocumentStatus.SUBMITTING) for document in failed)
-        reasons = "; ".join(document.error or f"{document.image}: not finished" for document in failed[:3])
-        more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
-        kept = "What is done and what runs is kept: a retry submits only the others."
-        kind = AsposeOcrBatchRefusedError if hopeless else AsposeOcrBatchError
-        return kind(
-            f"{len(failed)} of {total} documents failed, see {manifest}: {reasons}{more}. "
-            + ("A retry would fail the same way." if hopeless else kept),
-            endpoint=self.endpoint,
-        )
+        return BatchMemory(store, plan.folder, run)
 
     def deliver_task(self, context: Context, job: OcrJob, task: Any) -> NoReturn:
         """Not used: a batch delivers each document by itself."""
         raise NotImplementedError
-
-
-def _known_ages(event: Mapping[str, Any] | None, documents: Iterable[BatchDocument]) -> list[float]:
-    """For how long jobs have taken so far, the surest last."""
-    known = []
-    if event is None:
-        took = sorted(document.seconds for document in documents if document.seconds)
-        # Results of jobs that were waited for in the triggerer came later than they were there.
-        known = took[len(took) // 4 : len(took) // 4 + 1]
-    elif event.get("likely_age"):
-        known.append(event["likely_age"])
-    if event and event.get("ended_at"):
-        watched = [each for each in documents if each.ocr_task_id == event.get("ocr_task_id") and each.submitted_at]
-        known += [max(0.0, event["ended_at"] - each.submitted_at) for each in watched if each.submitted_at]
-    return known
-
-
-def _is_image(path: str) -> bool:
-    name = PurePosixPath(path)
-    return name.suffix.lower() in _IMAGE_SUFFIXES and not any(part.startswith(".") for part in name.parts)

@@ -9,91 +9,84 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
-from functools import lru_cache
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_asposeocr.api.polling import Poller, PollOutcome, PollSchedule, PollVerdict, is_transient
-from airflow_provider_asposeocr.exceptions import AsposeOcrError
+from airflow_provider_asposeocr.api.costs import Cost
+from airflow_provider_asposeocr.api.polling import REPLICA_LAG, Poller, PollOutcome, PollVerdict, is_transient
+from airflow_provider_asposeocr.api.waiting import Waiting
+from airflow_provider_asposeocr.events import Event, told, warned
+from airflow_provider_asposeocr.exceptions import AsposeOcrError, AsposeOcrInputError
 from airflow_provider_asposeocr.hooks.aspose_ocr import AsposeOcrAsyncHook
 
 CANCEL_TIMEOUT = 25.0
 """Seconds. Airflow gives ``on_kill`` of a trigger 30."""
-
-_schedule = lru_cache(PollSchedule)
-"""Thousands of triggers wait in one process, most of them alike."""
 
 
 class AsposeOcrTaskTrigger(BaseTrigger):
     """
     Follows one job of Aspose.OCR Cloud until it ends, or the deadline.
 
-    :param ocr_task_id: the job's id.
     :param endpoint: where it was submitted.
+    :param ocr_task_id: the job's id.
     :param aspose_ocr_conn_id: the Airflow connection.
     :param started_at: when it was submitted, in seconds since the epoch.
     :param next_poll_at: when to ask first, likewise; a restarted triggerer, which comes later, asks at once.
-    :param end_time: until when to wait, likewise. Wall-clock time, as it must survive a restart.
-    :param poll_interval: seconds to the first poll after a submission, and the least between two.
-    :param poll_backoff: by how much each wait is longer than the last.
-    :param poll_interval_max: the longest wait, in seconds.
-    :param cancel_on_kill: whether to cancel the job when the user marks or clears the task (Airflow 3.3+).
+    :param end_time: until when to wait, likewise; ``None`` for ever. Wall-clock time, as it must survive a restart.
+    :param waiting: how, as JSON: see :meth:`~airflow_provider_asposeocr.api.waiting.Waiting.to_json`. What is left out
+        is as the operators have it by default.
+    :param cost: what the try has spent so far, as JSON: see :meth:`~airflow_provider_asposeocr.api.costs.Cost.to_json`.
     """
 
     def __init__(
         self,
         *,
-        ocr_task_id: str,
         endpoint: str,
+        ocr_task_id: str,
         aspose_ocr_conn_id: str,
         started_at: float,
         next_poll_at: float,
         end_time: float | None,
-        poll_interval: float,
-        poll_backoff: float,
-        poll_interval_max: float,
-        cancel_on_kill: bool = True,
+        waiting: Mapping[str, Any] | None = None,
+        cost: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.ocr_task_id = ocr_task_id
         self.endpoint = endpoint
+        self.ocr_task_id = ocr_task_id
         self.aspose_ocr_conn_id = aspose_ocr_conn_id
         self.started_at = started_at
         self.next_poll_at = next_poll_at
         self.end_time = end_time
-        self.poll_interval = poll_interval
-        self.poll_backoff = poll_backoff
-        self.poll_interval_max = poll_interval_max
-        self.cancel_on_kill = cancel_on_kill
+        self.waiting = Waiting.from_json(waiting or {})
+        self.cost = Cost.from_json(cost)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments that make the same trigger elsewhere. No secret is among them."""
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
             {
-                "ocr_task_id": self.ocr_task_id,
                 "endpoint": self.endpoint,
+                "ocr_task_id": self.ocr_task_id,
                 "aspose_ocr_conn_id": self.aspose_ocr_conn_id,
                 "started_at": self.started_at,
                 "next_poll_at": self.next_poll_at,
                 "end_time": self.end_time,
-                "poll_interval": self.poll_interval,
-                "poll_backoff": self.poll_backoff,
-                "poll_interval_max": self.poll_interval_max,
-                "cancel_on_kill": self.cancel_on_kill,
+                "waiting": self.waiting.to_json(),
+                "cost": self.cost.to_json(),
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll until there is nothing more to ask, and yield ``{ocr_task_id, endpoint, status, message, ...}``."""
         try:
-            schedule = _schedule(self.poll_interval, self.poll_backoff, self.poll_interval_max)
-            poller = Poller(schedule, self.started_at, self.end_time)
+            # Waiting is free here: an outage of the service does not end the try before its time is over.
+            poller = Poller(self.waiting.schedule, self.started_at, self.end_time, max_failures=None, lag=REPLICA_LAG)
             first = PollOutcome(PollVerdict.WAIT, delay=max(0.0, self.next_poll_at - time.time()))
             hook = AsposeOcrAsyncHook(self.aspose_ocr_conn_id)
-            event = self._event_of(await hook.follow(self.endpoint, self.ocr_task_id, poller, first))
+            hook.cost.add(self.cost)
+            event = self._event_of(await hook.follow(self.endpoint, self.ocr_task_id, poller, first), hook.cost)
         except AsposeOcrError as error:
             verdict = PollVerdict.GAVE_UP if is_transient(error) else PollVerdict.REFUSED
             event = self._event(verdict, str(error), error=error)
@@ -102,34 +95,61 @@ class AsposeOcrTaskTrigger(BaseTrigger):
             event = self._event(PollVerdict.GAVE_UP, f"the trigger failed with {type(error).__name__}, see its log.")
         yield event
 
-    def _event_of(self, outcome: PollOutcome) -> TriggerEvent:
+    def _event_of(self, outcome: PollOutcome, cost: Cost) -> TriggerEvent:
         messages = outcome.task.messages if outcome.task and outcome.verdict is PollVerdict.ERROR else ()
-        return self._event(outcome.verdict, outcome.reason, error=outcome.error, messages=messages)
+        took = round(time.time() - self.started_at, 3) if outcome.verdict is PollVerdict.COMPLETED else None
+        return self._event(
+            outcome.verdict, outcome.reason, error=outcome.error, messages=messages, seconds=took, cost=cost
+        )
 
     def _event(
-        self, status: str, message: str, *, error: AsposeOcrError | None = None, messages: Iterable[str] = ()
+        self,
+        status: str,
+        message: str,
+        *,
+        error: AsposeOcrError | None = None,
+        messages: Iterable[str] = (),
+        seconds: float | None = None,
+        cost: Cost | None = None,
     ) -> TriggerEvent:
         event = {"ocr_task_id": self.ocr_task_id, "endpoint": self.endpoint, "status": str(status), "message": message}
         more = {
             "error": type(error).__name__ if error else None,
             "retry_after": getattr(error, "retry_after", None),
             "messages": list(messages),
+            "seconds": seconds,
+            "cost": (cost or self.cost).to_json(),
         }
+        if isinstance(error, AsposeOcrInputError):
+            # The connection, which the worker could use: it goes on by itself, until the same deadline.
+            more |= {"started_at": self.started_at, "end_time": self.end_time}
         return TriggerEvent({**event, **{name: value for name, value in more.items() if value}})
 
     async def on_kill(self) -> None:
-        """Cancel the job: the user marked the task, cleared it, or failed its run. Not called on any restart."""
-        if not self.cancel_on_kill:
+        """
+        Cancel the job: the user marked the task, cleared it, or failed its run. Not called on any restart.
+
+        One that has ended is left: a cleared task fetches its result, and is not billed again.
+        """
+        if not self.waiting.cancel_on_kill:
             return
         try:
             async with asyncio.timeout(CANCEL_TIMEOUT):
-                await AsposeOcrAsyncHook(self.aspose_ocr_conn_id).cancel(self.endpoint, self.ocr_task_id)
+                hook = AsposeOcrAsyncHook(self.aspose_ocr_conn_id)
+                is_cancelled = await hook.cancel_unless_ended(self.endpoint, self.ocr_task_id)
         except (AsposeOcrError, TimeoutError) as error:
-            self.log.warning(
+            warned(
+                self.log,
+                Event.JOB_NOT_CANCELLED,
                 "The user ended the task, but %s job %s could not be cancelled and goes on at the service: %s",
                 self.endpoint,
                 self.ocr_task_id,
                 error or "it took too long",
+                endpoint=self.endpoint,
+                ocr_task_id=self.ocr_task_id,
             )
         else:
-            self.log.info("The user ended the task: %s job %s is cancelled.", self.endpoint, self.ocr_task_id)
+            became = "is cancelled" if is_cancelled else "has ended already: it is not cancelled"
+            ids = {"endpoint": self.endpoint, "ocr_task_id": self.ocr_task_id}
+            event = Event.JOB_CANCELLED if is_cancelled else Event.JOB_NOT_CANCELLED
+            told(self.log, event, "The user ended the task: %s job %s %s.", *ids.values(), became, **ids)

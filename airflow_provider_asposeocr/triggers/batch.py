@@ -1,57 +1,195 @@
-"""The trigger that watches for a whole batch: it follows one of its jobs, and cancels all of them on a user's kill."""
+"""The trigger that waits for any of the running jobs of a batch: it watches the few that will likely end first."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 
-from airflow.triggers.base import TriggerEvent
+from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_asposeocr.api.polling import PollVerdict
+from airflow_provider_asposeocr.api.pacing import DEFAULT_CALLS_PER_DOCUMENT, BatchPolls
+from airflow_provider_asposeocr.api.polling import PollVerdict, is_transient
+from airflow_provider_asposeocr.api.results import OcrTask
+from airflow_provider_asposeocr.api.waiting import Waiting
 from airflow_provider_asposeocr.exceptions import AsposeOcrError
 from airflow_provider_asposeocr.hooks.aspose_ocr import AsposeOcrAsyncHook
-from airflow_provider_asposeocr.triggers.aspose_ocr import CANCEL_TIMEOUT, AsposeOcrTaskTrigger
+from airflow_provider_asposeocr.triggers.aspose_ocr import CANCEL_TIMEOUT
+
+ENDED = "Ended"
+"""The event's status where jobs have ended, or it is time to go on."""
+_OVER = frozenset({PollVerdict.COMPLETED.value, PollVerdict.ERROR.value, PollVerdict.NOT_EXIST.value})
+_LONGEST_BACKOFF = 60.0
 
 
-class AsposeOcrBatchTrigger(AsposeOcrTaskTrigger):
+class AsposeOcrBatchTrigger(BaseTrigger):
     """
-    Watches the job of a batch that tells of the others: jobs end about in the order in which they were submitted.
+    Waits until some jobs of a batch have ended, and says which. The worker, once woken, fetches the results.
 
-    One poll instead of one per document: the worker, once woken, fetches the results, which tells their states anyway.
+    A poll tells the state of one job only, so it watches few: once enough of them have ended, others have, too.
 
-    :param ocr_task_ids: the ids of all jobs of the batch that are at the service.
-    :param kwargs: of :class:`~airflow_provider_asposeocr.triggers.aspose_ocr.AsposeOcrTaskTrigger`, whose
-        ``ocr_task_id`` is the job to watch.
-    :param likely_age: for how many seconds a job lasts, as far as the worker knows; comes back in the event, with
-        ``ended_at``, when the watched job was found to have ended, in seconds since the epoch.
+    :param endpoint: where they were submitted.
+    :param aspose_ocr_conn_id: the Airflow connection.
+    :param ocr_task_ids: the ids of all jobs of the batch that are at the service: to cancel them.
+    :param watched: of each job to watch what it is called in ``polls``, its id, and when it was submitted.
+    :param enough: how many of them must have ended.
+    :param linger: for how many seconds to wait for more, once the first has ended.
+    :param polls: what is known of how long jobs take, and of which were asked at which age: see
+        :meth:`~airflow_provider_asposeocr.api.pacing.BatchPolls.to_json`.
+    :param calls_per_document: how many polls per job to aim at.
+    :param wake_at: when to go on in any case, in seconds since the epoch; ``None`` for never.
+    :param end_time: until when to wait, likewise.
+    :param waiting: how, as JSON: see :meth:`~airflow_provider_asposeocr.api.waiting.Waiting.to_json`.
     """
 
-    def __init__(self, *, ocr_task_ids: list[str], likely_age: float | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.ocr_task_ids = ocr_task_ids
-        self.likely_age = likely_age
+    def __init__(
+        self,
+        *,
+        endpoint: str,
+        aspose_ocr_conn_id: str,
+        ocr_task_ids: Sequence[str],
+        watched: Sequence[Sequence[Any]],
+        enough: int = 1,
+        linger: float = 1.0,
+        polls: Mapping[str, Any] | None = None,
+        calls_per_document: float = DEFAULT_CALLS_PER_DOCUMENT,
+        wake_at: float | None = None,
+        end_time: float | None = None,
+        waiting: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.endpoint = endpoint
+        self.aspose_ocr_conn_id = aspose_ocr_conn_id
+        self.ocr_task_ids = list(ocr_task_ids)
+        self.watched = [list(each) for each in watched]
+        self.enough = enough
+        self.linger = linger
+        self.polls = dict(polls or {})
+        self.calls_per_document = calls_per_document
+        self.wake_at = wake_at
+        self.end_time = end_time
+        self.waiting = Waiting.from_json(waiting or {})
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class path and the arguments that make the same trigger elsewhere."""
-        path, kwargs = super().serialize()
-        return path, {**kwargs, "ocr_task_ids": self.ocr_task_ids, "likely_age": self.likely_age}
+        """Return the class path and the arguments that make the same trigger elsewhere. No secret is among them."""
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "endpoint": self.endpoint,
+                "aspose_ocr_conn_id": self.aspose_ocr_conn_id,
+                "ocr_task_ids": self.ocr_task_ids,
+                "watched": self.watched,
+                "enough": self.enough,
+                "linger": self.linger,
+                "polls": self.polls,
+                "calls_per_document": self.calls_per_document,
+                "wake_at": self.wake_at,
+                "end_time": self.end_time,
+                "waiting": self.waiting.to_json(),
+            },
+        )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll until there is nothing more to ask, and yield an event that also tells how long jobs take."""
-        async for event in super().run():
-            ended_at = time.time() if event.payload["status"] in (PollVerdict.COMPLETED, PollVerdict.ERROR) else None
-            yield TriggerEvent({**event.payload, "likely_age": self.likely_age, "ended_at": ended_at})
+        """Wait, and yield ``{endpoint, status, ended, calls, polls, message}``: which have ended, what was learned."""
+        event = self.empty_event()
+        try:
+            async with AsyncExitStack() as opened:
+                await self.watch(self._asking(opened), time.time, event)
+            event["status"] = ENDED
+        except AsposeOcrError as error:
+            event |= {"status": str(PollVerdict.REFUSED), "message": str(error), "error": type(error).__name__}
+        except Exception as error:  # a raising trigger loops for ever in `dag.test()` of Airflow 2.11
+            self.log.exception("The trigger failed")
+            event |= {"status": str(PollVerdict.GAVE_UP), "message": f"the trigger failed with {type(error).__name__}."}
+        yield TriggerEvent(event)
+
+    def empty_event(self) -> dict[str, Any]:
+        """Return the event as it is before anything was asked."""
+        return {"endpoint": self.endpoint, "ended": [], "calls": 0, "message": ""}
+
+    def _asking(self, opened: AsyncExitStack) -> Callable[[str], Awaitable[OcrTask]]:
+        hook: AsposeOcrAsyncHook | None = None
+
+        async def ask(ocr_task_id: str) -> OcrTask:
+            nonlocal hook
+            if hook is None:
+                # Here, where a look-up that fails is one failed poll: the jobs are paid for.
+                hook = await opened.enter_async_context(AsposeOcrAsyncHook(self.aspose_ocr_conn_id))
+            return await hook.get_status(self.endpoint, ocr_task_id, retry_limit=0)
+
+        return ask
+
+    async def watch(
+        self, ask: Callable[[str], Awaitable[OcrTask]], now: Callable[[], float], event: dict[str, Any]
+    ) -> None:
+        """
+        Ask one job after the other, when that pays, until there is something to do for a worker.
+
+        :param ask: returns the state of a job.
+        :param now: returns the time in seconds since the epoch.
+        :param event: is told what was found.
+        :raises AsposeOcrError: where asking again is of no use.
+        """
+        polls = BatchPolls.from_json(self.polls, self.calls_per_document)
+        for key, _, started_at in self.watched:
+            polls.follow(key, started_at, self.end_time)
+        try:
+            await self._watch(polls, ask, now, event)
+        finally:
+            event["polls"] = polls.to_json()
+
+    async def _watch(
+        self,
+        polls: BatchPolls,
+        ask: Callable[[str], Awaitable[OcrTask]],
+        now: Callable[[], float],
+        event: dict[str, Any],
+    ) -> None:
+        bounds = [time for time in (self.wake_at, self.end_time) if time is not None]
+        ids = {key: ocr_task_id for key, ocr_task_id, _ in self.watched}
+        failures = 0
+        enough = max(min(self.enough, len(self.watched)), 1)
+        while True:
+            if bounds and now() >= min(bounds):
+                return
+            for key in polls.take_due(now(), 1):
+                event["calls"] += 1
+                try:
+                    task = await ask(ids[key])
+                except AsposeOcrError as error:
+                    if not is_transient(error):
+                        raise
+                    failures += 1
+                    wait = min(self.waiting.schedule.interval * 2 ** min(failures, 10), _LONGEST_BACKOFF)
+                    asked = getattr(error, "retry_after", None) or 0.0
+                    self.log.warning("Poll failed, asking again in %.1f s: %s", max(wait, asked), error)
+                    polls.not_answered(key, now() + max(wait, asked))
+                    continue
+                failures = 0
+                if task.status in _OVER:
+                    polls.ended(key)
+                    if not event["ended"]:
+                        bounds.append(now() + self.linger)
+                    event["ended"].append(ids[key])
+                else:
+                    polls.not_ended(key)
+            # An end that is found here costs a call more, as the worker fetches the result: one will do.
+            if event["ended"] and len(event["ended"]) + polls.likely_over(now()) >= enough:
+                return
+            due = polls.next_due(now())
+            until = min([*bounds, due] if due is not None else bounds, default=now() + _LONGEST_BACKOFF)
+            await asyncio.sleep(max(0.0, until - now()))
 
     async def on_kill(self) -> None:
-        """Cancel all jobs of the batch: the user marked the task, cleared it, or failed its run."""
-        if not self.cancel_on_kill:
+        """Cancel the jobs that are not completed: the user marked the task, cleared it, or failed its run."""
+        if not self.waiting.cancel_on_kill:
             return
         try:
             async with asyncio.timeout(CANCEL_TIMEOUT), AsposeOcrAsyncHook(self.aspose_ocr_conn_id) as hook:
                 cancelled = await asyncio.gather(
-                    *(hook.cancel(self.endpoint, ocr_task_id) for ocr_task_id in self.ocr_task_ids),
+                    *(self._cancel(hook, ocr_task_id) for ocr_task_id in self.ocr_task_ids),
                     return_exceptions=True,
                 )
         except (AsposeOcrError, TimeoutError) as error:
@@ -62,4 +200,12 @@ class AsposeOcrBatchTrigger(AsposeOcrTaskTrigger):
         failures = [error for error in cancelled if isinstance(error, BaseException)]
         for failure in failures:
             self.log.warning("A job of the batch could not be cancelled and goes on at the service: %s", failure)
-        self.log.info("The user ended the batch: %d jobs are cancelled.", len(cancelled) - len(failures))
+        self.log.info(
+            "The user ended the batch: %d jobs are cancelled; %d are completed and can be fetched for 24 hours.",
+            cancelled.count(True),
+            cancelled.count(False),
+        )
+
+    async def _cancel(self, hook: AsposeOcrAsyncHook, ocr_task_id: str) -> bool:
+        """Cancel a job, unless it has ended, and say whether that was done."""
+        return await hook.cancel_unless_ended(self.endpoint, ocr_task_id)
