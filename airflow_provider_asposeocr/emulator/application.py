@@ -8,75 +8,36 @@ will do; which endpoints there are says :mod:`~airflow_provider_asposeocr.emulat
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
-from binascii import Error as Base64Error
 from binascii import a2b_base64
-from collections.abc import Mapping
-from dataclasses import dataclass
-from http import HTTPStatus
-from typing import Any
+from collections.abc import Iterable
 from urllib.parse import parse_qs
 
 from fastapi import FastAPI, Request, Response
-from pydantic import ValidationError
-from pydantic_core import from_json
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
+from airflow_provider_asposeocr.api.answers import ResponseStatusCode
 from airflow_provider_asposeocr.api.endpoints import STATUS_PATH, TOKEN_PATH
-from airflow_provider_asposeocr.api.settings import Settings
 from airflow_provider_asposeocr.emulator import faults
 from airflow_provider_asposeocr.emulator.calls import CallBook, CallReport
-from airflow_provider_asposeocr.emulator.engine import PageReader
 from airflow_provider_asposeocr.emulator.faults import Call, FaultPlan, FaultRule
 from airflow_provider_asposeocr.emulator.jobs import Fate, JobFailedError, JobQueue, JobSummary, Outcome, Work, guarded
+from airflow_provider_asposeocr.emulator.older_paths import OLDER_PATHS, older_job, parsed_older
+from airflow_provider_asposeocr.emulator.problems import ProblemError, ProblemResponse
+from airflow_provider_asposeocr.emulator.reading import PageReader
+from airflow_provider_asposeocr.emulator.submissions import Submission, parsed
 from airflow_provider_asposeocr.emulator.tokens import TokenDesk
-from airflow_provider_asposeocr.emulator.transport import reset_connection, send_half
+from airflow_provider_asposeocr.emulator.transport import answer_in_clear, reset_connection, send_half
 from airflow_provider_asposeocr.emulator.work import EMULATED_ENDPOINTS, EmulatedEndpoint
 
 _SERVICE_PATH = re.compile(r"/v\d+(?:\.\d+)*/ocr/(?P<endpoint>.+?)/?", re.IGNORECASE)
-_PHRASES = {int(status): status.phrase for status in HTTPStatus}
+MAX_BODY = 128 * 1024 * 1024
+"""Bytes of a request's body. The service publishes no limit; this one keeps a mistake from taking all memory."""
+_WITHOUT_RESULTS = (ResponseStatusCode.NO_ANY_RESULT_DATA, ResponseStatusCode.RESULT_DATA_LOST)
+_SPEECH_PREFIX = "TTS"
+"""Source: the example of "Fetching audio", docs.aspose.cloud/ocr/fetch-voice/."""
 _FATEFUL = (faults.Error, faults.Warnings, faults.NotExist)
-
-
-class ProblemError(Exception):
-    """
-    The call is refused.
-
-    :param status: HTTP status.
-    :param detail: what is wrong with it, never quoting what was sent.
-    :param headers: of the answer.
-    """
-
-    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.detail = detail
-        self.headers = headers
-
-
-class ProblemResponse(JSONResponse):
-    """
-    A problem document of RFC 7807.
-
-    :param status: HTTP status.
-    :param detail: what is wrong.
-    :param path: of the call.
-    :param headers: further headers.
-    """
-
-    media_type = "application/problem+json"
-
-    def __init__(self, status: int, detail: str, path: str, headers: Mapping[str, str] | None = None) -> None:
-        content = {
-            "type": "about:blank",
-            "title": _PHRASES.get(status, "Error"),
-            "status": status,
-            "detail": detail,
-            "instance": path,
-        }
-        super().__init__(content, status, dict(headers or {}))
 
 
 class ResetResponse(Response):
@@ -91,6 +52,20 @@ class ResetResponse(Response):
         :param send: of ASGI.
         """
         await reset_connection(scope, receive)
+
+
+class ClearResponse(Response):
+    """Bytes that are no answer, over TLS not even encrypted, as from a box in between."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """
+        Answer what nobody can read.
+
+        :param scope: of ASGI.
+        :param receive: of ASGI.
+        :param send: of ASGI.
+        """
+        await answer_in_clear(scope, receive)
 
 
 class TruncatedResponse(Response):
@@ -114,13 +89,6 @@ class TruncatedResponse(Response):
         await send_half(scope, receive, send, status=self.status_code, headers=self.raw_headers, body=bytes(self.body))
 
 
-@dataclass(frozen=True, slots=True)
-class _Submission:
-    payload: bytes
-    sha256: str
-    settings: Settings
-
-
 class Service:
     """
     Aspose.OCR Cloud, as far as it is emulated.
@@ -130,17 +98,29 @@ class Service:
     :param book: counts the calls.
     :param plan: says which calls go wrong.
     :param reader: reads the images.
+    :param max_body: bytes of a request's body at most.
+    :param further: endpoints to be served besides those of the service.
     """
 
     def __init__(
-        self, *, tokens: TokenDesk, queue: JobQueue, book: CallBook, plan: FaultPlan, reader: PageReader
+        self,
+        *,
+        tokens: TokenDesk,
+        queue: JobQueue,
+        book: CallBook,
+        plan: FaultPlan,
+        reader: PageReader,
+        max_body: int = MAX_BODY,
+        further: Iterable[EmulatedEndpoint] = (),
     ) -> None:
         self.tokens = tokens
         self.queue = queue
         self.book = book
         self.plan = plan
         self._reader = reader
-        self._names = {name.lower(): name for name in (*EMULATED_ENDPOINTS, STATUS_PATH)}
+        self._max_body = max_body
+        self._endpoints = {**EMULATED_ENDPOINTS, **{row.endpoint.name: row for row in further}}
+        self._names: dict[str, str] = {name.lower(): name for name in (*self._endpoints, *OLDER_PATHS, STATUS_PATH)}
 
     async def handle(self, request: Request) -> Response:
         """
@@ -149,7 +129,7 @@ class Service:
         :param request: the call.
         """
         # Even a call that goes wrong is read to its end: what a fault does must not depend on how far the client is.
-        body = await request.body()
+        body = await self._body(request)
         call = self._call(request)
         if call.is_token_call:
             self.book.record_token_call()
@@ -162,15 +142,28 @@ class Service:
         if unserved is not None:
             return unserved
         try:
+            if body is None:
+                raise ProblemError(413, f"The body has more than {self._max_body} bytes.")
             response = await self._answer(request, call, body, verdict.fault)
         except ProblemError as problem:
             response = ProblemResponse(problem.status, problem.detail, request.url.path, problem.headers)
         return _damaged(response, verdict.fault)
 
+    async def _body(self, request: Request) -> bytes | None:
+        """The whole body; ``None`` where it is too large, of which no more than the limit is ever held."""
+        pieces, size = [], 0
+        async for piece in request.stream():
+            size += len(piece)
+            if size <= self._max_body:
+                pieces.append(piece)
+            else:
+                pieces.clear()
+        return b"".join(pieces) if size <= self._max_body else None
+
     def _unserved(self, request: Request, fault: FaultRule | None) -> Response | None:
         """The answer to a call that a fault keeps from the service."""
         match fault:
-            case faults.Status():
+            case faults.Refusal():
                 return _refusal(fault, request.url.path)
             case faults.ResetBefore():
                 return ResetResponse()
@@ -186,7 +179,7 @@ class Service:
             return Call(request.method, path, TOKEN_PATH, is_token_call=True)
         match = _SERVICE_PATH.fullmatch(path)
         name = match["endpoint"] if match else ""
-        return Call(request.method, path, self._names.get(name.lower(), name))
+        return Call(request.method, path, self._names.get(name.lower()) or name)
 
     async def _answer(self, request: Request, call: Call, body: bytes, fault: FaultRule | None) -> Response:
         if call.is_token_call:
@@ -196,14 +189,20 @@ class Service:
             _allow(call, "GET")
             self._authorize(request)
             return self._task(_task_id(request), None, fault)
-        row = EMULATED_ENDPOINTS.get(call.endpoint)
+        if call.endpoint in OLDER_PATHS:
+            return await self._answer_older(request, call, body, fault)
+        row = self._endpoints.get(call.endpoint)
         if row is None:
-            raise ProblemError(404, f"There is nothing at this path. Endpoints: {', '.join(EMULATED_ENDPOINTS)}.")
+            raise ProblemError(404, f"There is nothing at this path. Endpoints: {', '.join(self._endpoints)}.")
         _allow(call, "POST", "GET", "DELETE")
         if row.endpoint.authorized:
             self._authorize(request)
         if call.method == "POST":
-            return await self._submit(request, row, body, fault)
+            media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+            if media_type != "application/json" and not media_type.endswith("+json"):
+                raise ProblemError(415, "The body must be application/json.")
+            # Tens of megabytes take a while to parse: not in the event loop.
+            return self._submit(row, await asyncio.to_thread(parsed, row.endpoint, body), fault)
         if call.method == "GET":
             return self._task(_task_id(request), call.endpoint, fault)
         self.queue.cancel(_task_id(request), call.endpoint)
@@ -225,19 +224,32 @@ class Service:
             headers={"Cache-Control": "no-store"},
         )
 
-    async def _submit(self, request: Request, row: EmulatedEndpoint, body: bytes, fault: FaultRule | None) -> Response:
-        media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-        if media_type != "application/json" and not media_type.endswith("+json"):
-            raise ProblemError(415, "The body must be application/json.")
-        # Tens of megabytes take a while to parse: not in the event loop.
-        submission = await asyncio.to_thread(_parsed, row, body)
+    async def _answer_older(self, request: Request, call: Call, body: bytes, fault: FaultRule | None) -> Response:
+        path = OLDER_PATHS[call.endpoint]
+        _allow(call, path.method)
+        self._authorize(request)
+        if path.endpoint is not None:
+            row = EMULATED_ENDPOINTS[path.endpoint]
+            content_type = request.headers.get("content-type", "")
+            return self._submit(row, await asyncio.to_thread(parsed_older, row.endpoint, content_type, body), fault)
+        job_id = _task_id(request)
+        endpoint = older_job(path, self.queue.endpoint_of(job_id))
+        if not path.as_file:
+            return self._task(job_id, endpoint or call.endpoint, fault)
+        results = self.queue.answer(job_id, endpoint or call.endpoint).results
+        if not results:
+            raise ProblemError(404, "There is no result of this job.")
+        return Response(a2b_base64(results[0].data or ""), media_type="application/octet-stream")
+
+    def _submit(self, row: EmulatedEndpoint, submission: Submission, fault: FaultRule | None) -> Response:
         fate = Fate()
         work = guarded(lambda: row.do(self._reader, submission.payload, submission.settings))
         if fault is not None:
             _inject(fault, fate)
         if fate.failure is not None:
             work = _fail(fate.failure)
-        job_id = self.queue.submit(row.endpoint.name, submission.sha256, work, fate)
+        prefix = _SPEECH_PREFIX if row.endpoint.payload == "text" else ""
+        job_id = self.queue.submit(row.endpoint.name, submission.sha256, work, fate, prefix=prefix)
         self.book.record_accepted(submission.sha256)
         return PlainTextResponse(job_id)
 
@@ -250,6 +262,9 @@ class Service:
         answer = self.queue.answer(job_id, endpoint)
         if isinstance(fault, faults.UnknownTaskStatus):
             answer = answer.model_copy(update={"task_status": fault.task_status, "results": None})
+        elif isinstance(fault, faults.StatusCode):
+            kept = None if fault.response_status_code in _WITHOUT_RESULTS else answer.results
+            answer = answer.model_copy(update={"response_status_code": fault.response_status_code, "results": kept})
         return Response(answer.model_dump_json(by_alias=True), media_type="application/json")
 
 
@@ -271,6 +286,8 @@ def _damaged(response: Response, fault: FaultRule | None) -> Response:
             return ResetResponse()
         case faults.Truncate():
             return TruncatedResponse(response)
+        case faults.InClear():
+            return ClearResponse()
         case faults.NotJson():
             return Response("{ this is no JSON", response.status_code, media_type=response.headers.get("content-type"))
     return response
@@ -283,7 +300,7 @@ def _fail(messages: list[str]) -> Work:
     return run
 
 
-def _refusal(fault: faults.Status, path: str) -> Response:
+def _refusal(fault: faults.Refusal, path: str) -> Response:
     headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
     if fault.body is not None:
         return PlainTextResponse(fault.body, fault.status, headers)
@@ -301,44 +318,6 @@ def _task_id(request: Request) -> str:
     if not job_id:
         raise ProblemError(400, "The query parameter id is missing.")
     return job_id
-
-
-def _parsed(row: EmulatedEndpoint, body: bytes) -> _Submission:
-    try:
-        content = from_json(body)
-    except ValueError:
-        raise ProblemError(400, "The body is not JSON.") from None
-    if not isinstance(content, dict):
-        raise ProblemError(400, "The body is not a JSON object.")
-    encoded = content.get(row.payload)
-    if not isinstance(encoded, str) or not encoded:
-        raise ProblemError(400, f"The property {row.payload} is missing, empty or not a string.")
-    try:
-        payload = a2b_base64(encoded, strict_mode=True)
-    except (Base64Error, ValueError):
-        raise ProblemError(400, f"The property {row.payload} is not Base64.") from None
-    return _Submission(payload, hashlib.sha256(payload).hexdigest(), _settings(row, content.get("settings")))
-
-
-def _settings(row: EmulatedEndpoint, sent: Any) -> Settings:
-    if sent is not None and not isinstance(sent, dict):
-        raise ProblemError(400, "The property settings is not a JSON object.")
-    model = row.endpoint.settings_model
-    # The service overlooks properties it does not know: the vendor's own client sends those of other endpoints too.
-    # The vendor's client writes `Rotate`.
-    known = {field.alias or name for name, field in model.model_fields.items()} | {"Rotate"}
-    settings = {name: value for name, value in (sent or {}).items() if name in known}
-    for region in settings.get("regions") or []:
-        if not isinstance(region, dict) or not isinstance(region.get("rect"), dict):
-            raise ProblemError(400, "The property settings.regions must hold objects with a rect object and an order.")
-    try:
-        return model.model_validate(settings)
-    except ValidationError as error:
-        faulty = "; ".join(
-            f"{'.'.join(('settings', *map(str, found['loc'])))}: {found['msg']}"
-            for found in error.errors(include_input=False, include_url=False, include_context=False)
-        )
-        raise ProblemError(400, faulty) from None
 
 
 def create_application(service: Service) -> FastAPI:

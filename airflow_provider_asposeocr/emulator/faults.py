@@ -11,19 +11,23 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterable, Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, TypeAdapter, field_validator
 
+from airflow_provider_asposeocr.api.answers import ResponseStatusCode
+from airflow_provider_asposeocr.api.values import Value
+
 Method = Literal["GET", "POST", "DELETE"]
 ALL_METHODS: frozenset[str] = frozenset({"GET", "POST", "DELETE"})
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Value, frozen=True):
     """
     A call, as rules see it.
 
@@ -70,22 +74,29 @@ class _Rule(BaseModel):
         """Seed the dice: the same calls in the same order meet the same fate."""
         self._random = random.Random(self.seed)  # noqa: S311 - nothing secret is drawn
 
-    def hits(self, call: Call) -> bool:
+    def hits(self, call: Call, now: float) -> bool:
         """
         Whether the rule hits this call, which is then counted.
 
         :param call: the call.
+        :param now: when it comes, in seconds from any start.
         """
         if self.count == 0 or not self._matches(call):
             return False
         if self.after > 0:
             self.after -= 1
             return False
+        if self._lets_pass(now):
+            return False
         if self.rate is not None and self._random.random() >= self.rate:
             return False
         if self.count is not None:
             self.count -= 1
         return True
+
+    def _lets_pass(self, now: float) -> bool:
+        """Whether a call that matches is none of this rule's business, for a reason of its kind."""
+        return False
 
     def _matches(self, call: Call) -> bool:
         if call.method not in (self.method or self._methods) or call.method not in self._methods:
@@ -98,15 +109,41 @@ class _Rule(BaseModel):
         return any(fnmatchcase(name.lower(), pattern) for name in (call.path, call.endpoint))
 
 
-class Status(_Rule):
+class Refusal(_Rule):
     """The call is refused with a status; a submission is not accepted."""
 
-    kind: Literal["status"]
     status: int = Field(ge=200, le=599)
     retry_after: int | str | None = None
     """Value of the ``Retry-After`` header: seconds, or a HTTP date."""
     body: str | None = None
     """Body of the answer; by default a problem document."""
+
+
+class Status(Refusal):
+    """So it is, whatever else there is."""
+
+    kind: Literal["status"]
+
+
+class RateLimit(Refusal):
+    """Of the calls within some seconds, those beyond the limit are refused; a submission is not accepted."""
+
+    kind: Literal["rate_limit"]
+    limit: int = Field(ge=1)
+    """Calls that are let pass."""
+    seconds: float = Field(default=1.0, gt=0, le=86400)
+    """Within so many."""
+    status: int = Field(default=429, ge=200, le=599)
+    count: int | None = Field(default=None, ge=1)
+    _passed: deque[float] = PrivateAttr(default_factory=deque)
+
+    def _lets_pass(self, now: float) -> bool:
+        while self._passed and now - self._passed[0] >= self.seconds:
+            self._passed.popleft()
+        if len(self._passed) >= self.limit:
+            return False
+        self._passed.append(now)
+        return True
 
 
 class Delay(_Rule):
@@ -134,6 +171,12 @@ class Truncate(_Rule):
     kind: Literal["truncate"]
 
 
+class InClear(_Rule):
+    """The call is carried out, a submission accepted; then come bytes that are neither TLS nor HTTP, and the end."""
+
+    kind: Literal["in_clear"]
+
+
 class WrongContentType(_Rule):
     """Something between client and service answers: 200 with a HTML page. The service never sees the call."""
 
@@ -158,6 +201,15 @@ class UnknownTaskStatus(_Rule):
 
     kind: Literal["unknown_task_status"]
     task_status: str = "Suspended"
+    _methods: ClassVar[frozenset[str]] = frozenset({"GET"})
+    _token_calls: ClassVar[bool] = False
+
+
+class StatusCode(_Rule):
+    """The answer carries another ``responseStatusCode``; with one that says so, it has no results. The job goes on."""
+
+    kind: Literal["response_status_code"]
+    response_status_code: ResponseStatusCode = ResponseStatusCode.RESULT_DATA_LOST
     _methods: ClassVar[frozenset[str]] = frozenset({"GET"})
     _token_calls: ClassVar[bool] = False
 
@@ -192,14 +244,17 @@ class NotExist(_JobRule):
 
 FaultRule = Annotated[
     Status
+    | RateLimit
     | Delay
     | ResetBefore
     | ResetAfter
     | Truncate
+    | InClear
     | WrongContentType
     | NotJson
     | ExpireToken
     | UnknownTaskStatus
+    | StatusCode
     | Error
     | Warnings
     | NotExist,
@@ -219,8 +274,7 @@ def parse_rules(rules: Sequence[Any]) -> list[FaultRule]:
     return _RULES.validate_python(rules)
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Value, frozen=True):
     """
     What is to happen to a call.
 
@@ -234,8 +288,13 @@ class Verdict:
 
 @dataclass(slots=True)
 class FaultPlan:
-    """The rules in force."""
+    """
+    The rules in force.
 
+    :param clock: seconds from any start.
+    """
+
+    clock: Callable[[], float] = time.monotonic
     _rules: list[FaultRule] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -267,9 +326,10 @@ class FaultPlan:
         """
         delay = 0.0
         fault: FaultRule | None = None
+        now = self.clock()
         with self._lock:
             for rule in self._rules:
-                if not rule.hits(call):
+                if not rule.hits(call, now):
                     continue
                 if isinstance(rule, Delay):
                     delay += rule.seconds

@@ -15,16 +15,20 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import ClassVar
 
+import msgspec
 from pydantic import BaseModel
 
-from airflow_provider_asposeocr.api.results import (
+from airflow_provider_asposeocr.api.answers import (
     ErrorDetails,
     ResponseStatusCode,
     ResultEntry,
     TaskResponse,
     TaskStatus,
 )
+from airflow_provider_asposeocr.api.values import Value
+from airflow_provider_asposeocr.emulator.memory import give_back
 
 log = logging.getLogger(__name__)
 
@@ -43,17 +47,20 @@ class JobFailedError(Exception):
         self.messages = list(messages)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Value, frozen=True):
     """
     What a finished job gives.
 
     :param results: the entries of the answer.
     :param warnings: notices that do not make it fail.
+    :param code: how complete the results are.
     """
 
+    UNSAID: ClassVar[tuple[str, ...]] = ("results",)
+
     results: list[ResultEntry]
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str] = msgspec.field(default_factory=list)
+    code: ResponseStatusCode = ResponseStatusCode.OK
 
 
 Work = Callable[[], Outcome]
@@ -117,7 +124,7 @@ class JobQueue:
         self._jobs: OrderedDict[str, _Job] = OrderedDict()
         self._lock = threading.RLock()
 
-    def submit(self, endpoint: str, image_sha256: str, work: Work, fate: Fate) -> str:
+    def submit(self, endpoint: str, image_sha256: str, work: Work, fate: Fate, *, prefix: str = "") -> str:
         """
         Accept a job.
 
@@ -125,19 +132,20 @@ class JobQueue:
         :param image_sha256: fingerprint of its image.
         :param work: does it, in a thread of the pool.
         :param fate: what is to become of it.
+        :param prefix: takes the place of the first characters of its id.
         :return: its id.
         """
         with self._lock:
             self._forget_expired()
             job = _Job(
-                id=str(uuid.uuid4()),
+                id=prefix + str(uuid.uuid4())[len(prefix) :],
                 endpoint=endpoint,
                 image_sha256=image_sha256,
                 submitted=self._clock(),
                 reading=self._pool.submit(work),
                 fate=fate,
             )
-            self._jobs[job.id] = job
+            self._jobs[job.id.lower()] = job
             return job.id
 
     def answer(self, job_id: str, endpoint: str | None) -> TaskResponse:
@@ -168,7 +176,7 @@ class JobQueue:
             return TaskResponse(
                 id=job_id,
                 task_status=status,
-                response_status_code=ResponseStatusCode.OK,
+                response_status_code=outcome.code,
                 results=None if endpoint is None else outcome.results,
                 error=ErrorDetails(messages=messages, warnings=warnings) if messages or warnings else None,
             )
@@ -185,6 +193,16 @@ class JobQueue:
             if job is not None:
                 job.cancelled = True
                 self._drop_reading(job)
+
+    def endpoint_of(self, job_id: str) -> str | None:
+        """
+        The endpoint that a job was sent to.
+
+        :param job_id: its id.
+        """
+        with self._lock:
+            job = self._known(job_id, None)
+            return job.endpoint if job else None
 
     def fate_of(self, job_id: str) -> Fate | None:
         """
@@ -235,7 +253,7 @@ class JobQueue:
             if oldest.submitted > deadline:
                 return
             oldest.reading.cancel()
-            del self._jobs[oldest.id]
+            del self._jobs[oldest.id.lower()]
 
     @staticmethod
     def _drop_reading(job: _Job) -> None:
@@ -277,6 +295,8 @@ def guarded(work: Work) -> Work:
             where = "".join(traceback.format_tb(error.__traceback__))
             log.error("The emulator failed to do a job: %s\n%s", type(error).__name__, where)
             raise JobFailedError(f"The emulator failed to do the job: {type(error).__name__}.") from error
+        finally:
+            give_back()
 
     return run
 

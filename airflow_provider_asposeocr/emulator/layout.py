@@ -7,51 +7,65 @@ and looks like columns of prose, its left part is read before its right part; wh
 both columns) is read before it, what stands below after it. Tables, forms and receipts, whose rows pair up over the
 gutter, keep their rows.
 
-Nothing here looks at pixels or at what the text says.
+Nothing here looks at pixels, or at more of the text than its length.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from statistics import median
+from typing import ClassVar
 
-from airflow_provider_asposeocr.emulator.page import Box, Fragment, TextBlock, TextLine
+from airflow_provider_asposeocr.api.values import Value
+from airflow_provider_asposeocr.emulator.filters import MAX_SKEW_DEGREES
+from airflow_provider_asposeocr.emulator.page import Box, Corners, Fragment, TextBlock, TextLine
 
-MAX_SKEW_DEGREES = 15.0
-"""Tilts up to this are corrected. Source: send-image-for-recognition, ``makeSkewCorrect``."""
+Flattening = Callable[[Corners], Corners]
 
 # All lengths below are in heights of a line of text, so that they hold at any resolution.
 _MIN_GUTTER = 0.8  # narrower gaps are word spaces
 _PROSE_WIDTH = 12.0  # about 25 letters: a column whose lines are at least this wide is prose, never cells of a table
+_LETTER_WIDTH = 0.5  # so many heights is a letter wide, spaces included
 _CELL_WIDTH = 5.0  # about 10 letters: a column of such short lines that pair with a neighbour's rows is a table's
 _MAX_LINE_GAP = 0.75  # a wider gap between two lines begins a new block
 _MAX_HEIGHT_RATIO = 1.6  # a line this much higher than its neighbour is a heading: a block of its own
 _BOX_MARGIN = 0.4  # the engine draws boxes about this much larger than the ink
 
 
-@dataclass(frozen=True, slots=True)
-class _Item:
+class _Item(Value, frozen=True):
     """A fragment, and its box after the tilt of the page is taken out."""
+
+    UNSAID: ClassVar[tuple[str, ...]] = ("fragment",)
 
     fragment: Fragment
     box: Box
 
 
-@dataclass(slots=True)
+@dataclass
 class _Line:
+    """Items at the same height, all of them: its measures are taken once, as they are asked for often."""
+
     items: list[_Item]
     starts_block: bool = False
 
-    @property
+    @cached_property
     def box(self) -> Box:
         return _extent(self.items)
 
-    @property
+    @cached_property
     def height(self) -> float:
-        return median(item.box.height for item in self.items)
+        return _height(self.items)
+
+    @cached_property
+    def breadth(self) -> float:
+        """Its width in heights of a line. On a photo, boxes are higher than print is: its letters tell too."""
+        letters = sum(len(item.fragment.text) for item in self.items)
+        return max(self.box.width / self.height, letters * _LETTER_WIDTH)
 
     def finished(self) -> TextLine:
         return TextLine(tuple(item.fragment for item in self.items))
@@ -70,7 +84,7 @@ class _Flow:
 
 
 def blocks_in_reading_order(
-    fragments: Sequence[Fragment], *, correct_skew: bool, find_columns: bool
+    fragments: Sequence[Fragment], *, correct_skew: bool, find_columns: bool, flattening: Flattening | None = None
 ) -> list[TextBlock]:
     """
     Arrange fragments as a person would read them.
@@ -78,8 +92,11 @@ def blocks_in_reading_order(
     :param fragments: what the engine found, in any order.
     :param correct_skew: take a tilt of the page of up to 15 degrees out before looking for rows and columns.
     :param find_columns: whether to look for columns; without, rows are read over the full width.
+    :param flattening: leads corners on a page seen from the side to where they stand on the flat page.
     """
-    items = list(_upright(fragments, skew(fragments) if correct_skew else 0.0))
+    flat = [fragment.moved(flattening) for fragment in fragments] if flattening else fragments
+    boxes = _upright(flat, skew(flat) if correct_skew else 0.0)
+    items = [_Item(fragment, box) for fragment, box in zip(fragments, boxes, strict=True)]
     if not items:
         return []
     flow = _columns_first(items) if find_columns else _Flow(_rows(items))
@@ -120,11 +137,11 @@ def skew(fragments: Iterable[Fragment]) -> float:
     return 0.0
 
 
-def _upright(fragments: Iterable[Fragment], degrees: float) -> Iterator[_Item]:
+def _upright(fragments: Iterable[Fragment], degrees: float) -> Iterator[Box]:
     cosine, sine = math.cos(math.radians(-degrees)), math.sin(math.radians(-degrees))
     for fragment in fragments:
         turned = [(x * cosine - y * sine, x * sine + y * cosine) for x, y in fragment.corners]
-        yield _Item(fragment, Box.around(turned))
+        yield Box.around(turned)
 
 
 def _columns_first(items: list[_Item]) -> _Flow:
@@ -169,7 +186,7 @@ def _largest_columns(items: list[_Item]) -> _Cut | None:
 
     :return: what is above the run, left of the gutter, right of it, and below the run.
     """
-    height = median(item.box.height for item in items)
+    height = _height(items)
     bands = _bands(items)
     whole = _extent(items)
     best: _Cut | None = None
@@ -243,35 +260,40 @@ def _are_columns(left: list[_Item], right: list[_Item]) -> bool:
     common = min(left_box.bottom, right_box.bottom) - max(left_box.top, right_box.top)
     if common < 0.5 * min(left_box.height, right_box.height):
         return False  # one below the other: the order is plain
-    widths = [median(line.box.width / line.height for line in side) for side in sides]
+    widths = [median(line.breadth for line in side) for side in sides]
     if min(widths) >= _PROSE_WIDTH and len(fewer) >= 2:
         return True
-    paired = sum(
-        any(abs(line.box.middle - other.box.middle) <= 0.35 * min(line.height, other.height) for other in more)
-        for line in fewer
-    )
+    places = sorted((line.box.middle, line.height) for line in more)
+    paired = sum(_is_beside(line, places) for line in fewer)
     if paired < 0.5 * len(fewer):
         return True
     return paired < 0.3 * len(more) and min(widths) >= _CELL_WIDTH
 
 
+def _is_beside(line: _Line, places: Sequence[tuple[float, float]]) -> bool:
+    """Whether one of the places, each a middle and a height, in ascending order, is in the row of a line."""
+    middle, height = line.box.middle, line.height
+    first, last = (bisect(places, (middle + way * 0.35 * height, way * math.inf)) for way in (-1, 1))
+    return any(abs(middle - other) <= 0.35 * min(height, its_height) for other, its_height in places[first:last])
+
+
 def _rows(items: list[_Item]) -> list[_Line]:
     """Fragments at the same height are one line."""
-    lines: list[_Line] = []
+    rows: list[list[_Item]] = []
+    middle = height = 0.0
     for item in sorted(items, key=lambda item: item.box.middle):
-        line = lines[-1] if lines else None
-        if line is not None and _same_row(line, item):
-            line.items.append(item)
+        if rows and abs(middle - item.box.middle) <= 0.6 * min(height, item.box.height):
+            rows[-1].append(item)
+            middle = sum(other.box.middle for other in rows[-1]) / len(rows[-1])
+            height = _height(rows[-1])
         else:
-            lines.append(_Line([item]))
-    for line in lines:
-        line.items.sort(key=lambda item: item.box.left)
-    return lines
+            rows.append([item])
+            middle, height = item.box.middle, item.box.height
+    return [_Line(sorted(row, key=lambda item: item.box.left)) for row in rows]
 
 
-def _same_row(line: _Line, item: _Item) -> bool:
-    middle = sum(other.box.middle for other in line.items) / len(line.items)
-    return abs(middle - item.box.middle) <= 0.6 * min(line.height, item.box.height)
+def _height(items: Iterable[_Item]) -> float:
+    return median(item.box.height for item in items)
 
 
 def _grouped(lines: list[_Line], everything: list[_Line]) -> list[list[_Line]]:

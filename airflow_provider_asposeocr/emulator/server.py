@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import os
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 import uvicorn
 
-from airflow_provider_asposeocr.emulator.application import Service, create_application
+from airflow_provider_asposeocr.api.values import Value
+from airflow_provider_asposeocr.emulator.application import MAX_BODY, Service, create_application
 from airflow_provider_asposeocr.emulator.calls import CallBook, CallReport
-from airflow_provider_asposeocr.emulator.engine import CachingReader, PageReader, RapidOcrReader, TextReader
+from airflow_provider_asposeocr.emulator.engine import CachingReader, RapidOcrReader, TextReader
 from airflow_provider_asposeocr.emulator.faults import FaultPlan, FaultRule, parse_rules
 from airflow_provider_asposeocr.emulator.jobs import Clock, JobQueue, JobSummary
+from airflow_provider_asposeocr.emulator.reading import PageReader
 from airflow_provider_asposeocr.emulator.tokens import TokenDesk
 from airflow_provider_asposeocr.emulator.transport import TransparentProtocol
+from airflow_provider_asposeocr.emulator.work import EmulatedEndpoint
 
 DAY = 24 * 60 * 60.0
 _START_TIMEOUT = 30.0
@@ -32,8 +36,11 @@ class RemoteHostError(ValueError):
     """The emulator would be reachable from other machines, and nobody said that this is wanted."""
 
 
-@dataclass(frozen=True, slots=True)
-class EmulatorOptions:
+class CertificateError(ValueError):
+    """There is no certificate with its private key in the files that were named."""
+
+
+class EmulatorOptions(Value, frozen=True):
     """
     How the emulator behaves.
 
@@ -43,7 +50,12 @@ class EmulatorOptions:
     :param client_id: the only client id that gets a token; any, if ``None``.
     :param client_secret: the only secret that gets a token; any, if ``None``.
     :param workers: how many images are read at the same time; by default one per processor, at most four.
+    :param certificate: path of the certificate chain (PEM) to serve https with; ``None`` for plain http.
+    :param key: path of its private key (PEM, without a password); by default it stands in the same file.
+    :param max_body: bytes of a request's body at most.
     """
+
+    UNSAID: ClassVar[tuple[str, ...]] = ("client_secret",)
 
     latency: float = 0.0
     retention: float = DAY
@@ -51,6 +63,9 @@ class EmulatorOptions:
     client_id: str | None = None
     client_secret: str | None = None
     workers: int | None = None
+    certificate: str | None = None
+    key: str | None = None
+    max_body: int = MAX_BODY
 
 
 class NotifyingServer(uvicorn.Server):
@@ -74,6 +89,18 @@ class NotifyingServer(uvicorn.Server):
         await super().startup(sockets)
         self._on_ready()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """
+        End.
+
+        :param sockets: it listens on.
+        """
+        await super().shutdown(sockets)
+        # Over TLS a connection that is closed waits for a farewell, which a client that keeps it for later never sends.
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)
+
 
 class Emulator:
     """
@@ -86,6 +113,7 @@ class Emulator:
     :param reader: reads the images; by default RapidOCR, with a memory.
     :param clock: seconds from any start.
     :raises RemoteHostError: if the address can be reached from other machines, without leave.
+    :raises CertificateError: if the certificate or its key cannot be used.
     """
 
     def __init__(
@@ -97,15 +125,18 @@ class Emulator:
         allow_remote: bool = False,
         reader: TextReader | None = None,
         clock: Clock = time.monotonic,
+        endpoints: Sequence[EmulatedEndpoint] = (),
     ) -> None:
         if not allow_remote and not is_loopback(host):
             raise RemoteHostError(
                 f"{host} can be reached from other machines, and the emulator lets anybody in: use 127.0.0.1, or allow "
                 "it with --allow-remote."
             )
+        _refuse_faulty_certificate(options)
+        self._certificate, self._key = options.certificate, options.key
         self.reader: TextReader = reader if reader is not None else CachingReader(RapidOcrReader())
         self.book = CallBook()
-        self.plan = FaultPlan()
+        self.plan = FaultPlan(clock)
         self.queue = JobQueue(
             latency=options.latency,
             retention=options.retention,
@@ -119,12 +150,19 @@ class Emulator:
             clock=clock,
         )
         service = Service(
-            tokens=self.tokens, queue=self.queue, book=self.book, plan=self.plan, reader=PageReader(self.reader)
+            tokens=self.tokens,
+            queue=self.queue,
+            book=self.book,
+            plan=self.plan,
+            reader=PageReader(self.reader),
+            max_body=options.max_body,
+            further=endpoints,
         )
         self._app = create_application(service)
         self._socket = socket.create_server((host, port), family=_family(host), backlog=2048)
         bound_port = self._socket.getsockname()[1]
-        self.url = f"http://{f'[{host}]' if ':' in host else host}:{bound_port}"
+        scheme = "https" if options.certificate else "http"
+        self.url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{bound_port}"
 
     def server(self, on_ready: Callable[[], None]) -> NotifyingServer:
         """
@@ -134,6 +172,8 @@ class Emulator:
         """
         config = uvicorn.Config(
             self._app,
+            ssl_certfile=self._certificate,
+            ssl_keyfile=self._key,
             # Not uvloop, not httptools: connection faults need to know what is underneath.
             loop="asyncio",
             http=TransparentProtocol,
@@ -184,6 +224,11 @@ class EmulatorServer:
     :param port: to listen on; 0 for one that is free.
     :param reader: reads the images; by default RapidOCR. A test that does not need the true text can pass a faster one.
     :param clock: seconds from any start; a test can turn it forward instead of waiting.
+    :param certificate: path of the certificate chain (PEM) to serve https with; ``None`` for plain http.
+    :param key: path of its private key (PEM, without a password); by default it stands in the same file.
+    :raises CertificateError: if the certificate or its key cannot be used.
+    :param max_body: bytes of a request's body at most.
+    :param endpoints: to be served besides those of the service: to try a new one out.
     """
 
     def __init__(
@@ -198,9 +243,23 @@ class EmulatorServer:
         port: int = 0,
         reader: TextReader | None = None,
         clock: Clock = time.monotonic,
+        certificate: str | None = None,
+        key: str | None = None,
+        max_body: int = MAX_BODY,
+        endpoints: Sequence[EmulatedEndpoint] = (),
     ) -> None:
-        options = EmulatorOptions(latency, retention, token_lifetime, client_id, client_secret, workers)
-        self._emulator = Emulator(options, port=port, reader=reader, clock=clock)
+        options = EmulatorOptions(
+            latency,
+            retention,
+            token_lifetime,
+            client_id,
+            client_secret,
+            workers,
+            certificate=certificate,
+            key=key,
+            max_body=max_body,
+        )
+        self._emulator = Emulator(options, port=port, reader=reader, clock=clock, endpoints=endpoints)
         self._ready = threading.Event()
         self._server = self._emulator.server(self._ready.set)
         self._thread = threading.Thread(
@@ -292,6 +351,20 @@ def is_loopback(host: str) -> bool:
     except ValueError:
         # Any other name may mean anything, now or later.
         return host.lower() == "localhost"
+
+
+def _refuse_faulty_certificate(options: EmulatorOptions) -> None:
+    """Say it now, and not in the thread that serves."""
+    if not options.certificate:
+        if options.key:
+            raise CertificateError("A private key without a certificate: name the certificate, too.")
+        return
+    try:
+        # Without a password OpenSSL would ask for that of an encrypted key, on the terminal.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(options.certificate, options.key, password="")
+    except (OSError, ValueError) as error:
+        files = " and ".join(filter(None, (options.certificate, options.key)))
+        raise CertificateError(f"No certificate with its private key (PEM) in {files}: {error}") from error
 
 
 def _family(host: str) -> socket.AddressFamily:

@@ -8,6 +8,7 @@ addition hands the application its transport, in the ``state`` of each request's
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import struct
 from collections.abc import Iterable
@@ -47,6 +48,21 @@ async def reset_connection(scope: Scope, receive: Receive) -> None:
     if connection is not None:
         # Closed with a linger time of zero a connection is not shut down but reset.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+    await _until_disconnected(receive)
+
+
+async def answer_in_clear(scope: Scope, receive: Receive) -> None:
+    """
+    Answer a request with bytes that are no HTTP, past the TLS where there is some, and end the connection.
+
+    :param scope: of the request, whose body has been read.
+    :param receive: of the request.
+    """
+    transport = _transport(scope)
+    connection: socket.socket | None = transport.get_extra_info("socket")
+    if connection is not None:
+        os.write(connection.fileno(), b"The gateway is not available.\r\n")
     transport.abort()
     await _until_disconnected(receive)
 

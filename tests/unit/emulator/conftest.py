@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -77,11 +78,12 @@ class Client:
         return self.call("GET", f"/v5.0/ocr/{endpoint}", params={"id": job_id})
 
     def answer(self, endpoint: str, job_id: str) -> dict[str, Any]:
-        """The answer once the job is over. Fast readers are done within a few of these calls."""
-        for _ in range(2000):
+        """The answer once the job is over. Fast readers are done within a few of these calls; a busy machine is not."""
+        for calls in range(10_000):
             answer: dict[str, Any] = self.get(endpoint, job_id).json()
             if answer["taskStatus"] not in ("Pending", "Processing"):
                 return answer
+            time.sleep(0 if calls < 100 else 0.01)
         raise AssertionError("the job does not end")
 
     def results(self, endpoint: str, image: bytes, settings: dict[str, Any] | None = None) -> list[tuple[str, bytes]]:
@@ -93,9 +95,9 @@ class Client:
         return "\n".join(data.decode() for _, data in self.results(endpoint, image, settings))
 
 
-def png(image: Image.Image) -> bytes:
+def png(image: Image.Image, **options: Any) -> bytes:
     file = io.BytesIO()
-    image.save(file, "PNG")
+    image.save(file, "PNG", **options)
     return file.getvalue()
 
 

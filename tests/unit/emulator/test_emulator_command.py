@@ -64,12 +64,48 @@ def test_says_how_to_install_what_is_missing(monkeypatch, capsys):
     assert "pip install 'airflow-provider-asposeocr[emulator]'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["--latency", "-1"], ["--latency", "nan"], ["--workers", "0"], ["--port", "x"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--latency", "-1"],
+        ["--latency", "nan"],
+        ["--workers", "0"],
+        ["--port", "x"],
+        ["--port", "99999"],
+        ["--port", "-1"],
+    ],
+)
 def test_refuses_impossible_numbers(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
     assert arguments[0] in capsys.readouterr().err
+
+
+def test_an_impossible_port_is_one_clear_line(capsys):
+    """A port that there is not is named with those there are, without a traceback."""
+    with pytest.raises(SystemExit):
+        main(["--port", "99999"])
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "must be 0 to 65535, got 99999" in last
+
+
+def test_help_names_the_connection_and_the_paths_of_its_own(capsys):
+    """The help is enough to use it: a connection, and what it answers besides the service's paths."""
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    shown = capsys.readouterr().out
+    assert caught.value.code == 0
+    for what in ("AIRFLOW_CONN_ASPOSE_OCR_DEFAULT", "/emulator/calls", "/emulator/faults", "--max-body"):
+        assert what in shown
+
+
+def test_version(capsys):
+    """The version of the package is the emulator's."""
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.startswith("aspose-ocr-emulator ")
 
 
 def test_importing_the_package_loads_none_of_what_it_needs():

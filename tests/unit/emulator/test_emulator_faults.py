@@ -25,6 +25,7 @@ def test_status_with_retry_after_refuses_a_submission(client, emulator, image):
 
 
 def test_status_with_its_own_body(client):
+    """A status is answered with the body that the rule gives."""
     add(client, {"kind": "status", "status": 429, "body": "slow down", "path": "connect/token"})
     response = client.token()
     assert (response.status_code, response.text) == (429, "slow down")
@@ -45,6 +46,14 @@ def test_connection_is_reset_before_or_after_acceptance(client, emulator, image,
     assert "reset" in str(caught.value).lower()
     assert emulator.calls().accepted == accepted
     assert client.post(RECOGNIZE, image).status_code == 200  # the emulator goes on
+
+
+def test_an_answer_in_clear_is_no_http_and_comes_after_acceptance(client, emulator, image):
+    add(client, {"kind": "in_clear", "method": "POST"})
+    with pytest.raises(requests.ConnectionError, match="BadStatusLine"):
+        client.post(RECOGNIZE, image)
+    assert emulator.calls().accepted == 1
+    assert client.post(RECOGNIZE, image).status_code == 200
 
 
 def test_truncated_answer_announces_its_full_length(client, image):
@@ -85,6 +94,19 @@ def test_unknown_task_status_is_in_one_answer_only(client, image):
     add(client, {"kind": "unknown_task_status", "task_status": "Dreaming"})
     assert client.get(RECOGNIZE, job_id).json()["taskStatus"] == "Dreaming"
     assert client.get(RECOGNIZE, job_id).json()["taskStatus"] == "Pending"
+
+
+def test_a_rule_can_set_the_response_status_code(client, clock, image):
+    """Every documented code can be had; one that says so takes the results with it."""
+    job_id = client.submit(RECOGNIZE, image)
+    clock.now += 10
+    client.answer(RECOGNIZE, job_id)
+    for code, results in (("ResultDataLost", None), ("PartiallyNotFound", 1), ("NoAnyResultData", None)):
+        add(client, {"kind": "response_status_code", "response_status_code": code, "method": "GET"})
+        answer = client.get(RECOGNIZE, job_id).json()
+        assert (answer["taskStatus"], answer["responseStatusCode"]) == ("Completed", code)
+        assert (answer["results"] and len(answer["results"])) == results
+    assert client.get(RECOGNIZE, job_id).json()["responseStatusCode"] == "Ok"
 
 
 def test_error_ends_the_asked_job_at_once_and_for_good(client, image):
@@ -167,4 +189,22 @@ def test_wrong_rules_are_refused_with_a_reason(client, emulator, rule, says):
     assert says in response.text
     with pytest.raises(ValidationError):
         emulator.add_faults([rule])
+    assert emulator.faults() == []
+
+
+def test_a_rate_limit_refuses_what_is_beyond_it_until_its_second_is_over(client, emulator, clock, image):
+    add(client, {"kind": "rate_limit", "limit": 2, "retry_after": 1, "method": "POST", "path": RECOGNIZE})
+    answers = [client.post(RECOGNIZE, image) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert answers[-1].headers["Retry-After"] == "1"
+    clock.now += 0.9
+    assert client.post(RECOGNIZE, image).status_code == 429
+    clock.now += 0.2
+    assert client.post(RECOGNIZE, image).status_code == 200
+    assert emulator.calls().accepted == 3
+
+
+def test_a_rate_limit_may_be_per_minute_and_ends_with_its_count(client, emulator, clock, image):
+    add(client, {"kind": "rate_limit", "limit": 1, "seconds": 60, "count": 1, "method": "POST"})
+    assert [client.post(RECOGNIZE, image).status_code for _ in range(3)] == [200, 429, 200]
     assert emulator.faults() == []

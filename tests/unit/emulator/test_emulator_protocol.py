@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from airflow_provider_asposeocr.emulator import EmulatorServer
+from tests.unit.emulator.conftest import Client
 
 AUTHORIZED = ["RecognizeImage", "DetectRegions", "RecognizeRegions"]
 
@@ -178,7 +179,45 @@ def test_region_outside_of_the_image_is_empty_with_a_warning(client, clock, imag
     clock.now += 10
     answer = client.answer("RecognizeRegions", job_id)
     assert answer["results"] == [{"type": "Text", "data": ""}]
+    assert answer["responseStatusCode"] == "NoAnyResultData"
     assert "outside" in answer["error"]["warnings"][0]
+
+
+def test_a_body_that_is_too_large_is_refused(reader):
+    """No more than the limit is taken of a body, whether or not its length is announced."""
+    with EmulatorServer(reader=reader, max_body=1000) as server:
+        client = Client(server.url)
+        with client.session:
+            client.authorize()
+            assert client.post("RecognizeImage", b"x" * 2000).status_code == 413
+            chunks = (b"x" * 400 for _ in range(5))
+            headers = {"Content-Type": "application/json"}
+            assert client.call("POST", "/v5.0/ocr/RecognizeImage", data=chunks, headers=headers).status_code == 413
+            assert client.post("RecognizeImage", b"x" * 20).status_code == 200
+        assert server.calls().accepted == 1
+        reader.go.set()
+
+
+def test_settings_that_share_their_names_with_another_endpoints_are_overlooked(client, image):
+    """Settings that an endpoint does not have are overlooked by the service, as the vendor's client sends them all."""
+    assert client.post("BinarizeImage", image, {"language": "English", "Rotate": 3}).status_code == 200
+    assert client.post("RecognizeLabel", image, {"rotate": "no number"}).status_code == 200
+    assert client.post("RecognizeLabel", image, {"language": "German"}).status_code == 400
+
+
+def test_ids_of_speech_begin_with_letters(client):
+    """The id of a speech job has TTS in place of its first three digits, as in the vendor's example."""
+    response = client.call("POST", "/v5.0/ocr/converttexttospeech", json={"text": "a", "settings": {}})
+    assert response.text.startswith("TTS")
+    assert len(response.text) == 36
+    assert client.get("ConvertTextToSpeech", response.text).json()["taskStatus"] != "NotExist"
+    assert client.get("BinarizeImage", response.text).json()["taskStatus"] == "NotExist"
+
+
+@pytest.mark.parametrize("body", [{}, {"text": ""}, {"text": 5}, {"text": "a", "settings": {"language": "German"}}])
+def test_speech_without_text_is_refused(client, body):
+    """Text to speech needs a text, and speaks English."""
+    assert client.call("POST", "/v5.0/ocr/ConvertTextToSpeech", json=body).status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -203,7 +242,17 @@ def test_malformed_bodies_are_a_400_problem_document(client, emulator, body, say
     assert emulator.calls().accepted == 0
 
 
-@pytest.mark.parametrize("regions", [None, [], [[0, 0, 5, 5]], [{"rect": {"topLeftX": 1}, "order": 0}]])
+BELOW_ZERO = {"topLeftX": -1, "topLeftY": 0, "bottomRightX": 5, "bottomRightY": 5}
+
+
+@pytest.mark.parametrize(
+    "regions",
+    [
+        *(None, [], 5, "5", {}, [5], [[0, 0, 5, 5]]),
+        [{"rect": {"topLeftX": 1}, "order": 0}],
+        [{"rect": BELOW_ZERO, "order": 0}],
+    ],
+)
 def test_missing_or_malformed_regions_are_refused(client, image, regions):
     assert client.post("RecognizeRegions", image, {"regions": regions}).status_code == 400
 
@@ -245,7 +294,17 @@ def test_calls_and_accepted_submissions_are_counted(client, emulator, image):
     assert client.get("RecognizeImage", first).json()["taskStatus"] == "NotExist"
 
 
-@pytest.mark.parametrize("language", ["Russian", "Hindi", "Klingon"])
+def test_an_unknown_language_is_refused_as_any_wrong_value(client, emulator, image):
+    """The service takes its own names: neither an invented one nor a code."""
+    for language in ("Klingon", "de", "ENG"):
+        response = client.post("RecognizeImage", image, {"language": language})
+        assert response.status_code == 400
+        assert "settings.language" in response.json()["detail"]
+    assert client.post("RecognizeImage", image, {"language": "english"}).status_code == 200
+    assert emulator.calls().accepted == 1
+
+
+@pytest.mark.parametrize("language", ["Chechen", "Gilaki", "Muong"])
 def test_unreadable_language_ends_the_job_as_error_that_says_so(client, clock, image, language):
     job_id = client.submit("RecognizeImage", image, {"language": language})
     clock.now += 10

@@ -23,6 +23,7 @@ def two_columns(sheet):
 
 
 def test_one_line(reading, sheet):
+    """A printed line is read."""
     line = sheet((420, 60), (10, 12, "Invoice 2024-117 paid", 30))
     assert reading.text("RecognizeImage", line) == "Invoice 2024-117 paid"
 
@@ -33,6 +34,7 @@ def test_blank_image_has_no_text_and_no_regions(reading, image):
 
 
 def test_heading_first_then_column_by_column(reading, two_columns):
+    """A heading is read first, then one column after the other."""
     expected = "\n".join(["A heading over both columns", *LEFT, *RIGHT])
     assert reading.text("RecognizeImage", two_columns) == expected
     by_rows = reading.text("RecognizeImage", two_columns, {"dsrMode": "NoDsrNoFilter"})
@@ -124,6 +126,7 @@ MODES = {
     ("file_format", "mode"), [(file_format, mode) for file_format, modes in MODES.items() for mode in modes.split()]
 )
 def test_formats_and_pixel_modes(reading, sheet, file_format, mode):
+    """Every format is read in every pixel mode it has."""
     page = Image.open(io.BytesIO(sheet((300, 60), (10, 12, "Any format", 30))))
     if mode == "I;16":
         page = page.convert("L").convert("I").point(lambda shade: shade * 256).convert("I;16")
@@ -137,6 +140,7 @@ def test_formats_and_pixel_modes(reading, sheet, file_format, mode):
 
 
 def test_text_on_transparent_ground(reading, sheet):
+    """Text on a transparent ground is read."""
     page = Image.open(io.BytesIO(sheet((300, 60), (10, 12, "On glass", 30)))).convert("RGBA")
     page.putalpha(page.convert("L").point(lambda shade: 255 - shade))
     file = io.BytesIO()
@@ -176,17 +180,29 @@ def test_json_has_blocks_with_corners_and_text(reading, sheet):
     )
     (block,) = json.loads(data)
     assert (kind, block["text"]) == ("JSON", "A block")
-    assert len(block["corners"]) == 4
+    (left, top), (right, bottom) = ((corner["x"], corner["y"]) for corner in block["corners"])
+    assert 0 <= left < right <= 300
+    assert 0 <= top < bottom <= 60
 
 
-def test_spell_check_is_left_out_with_a_warning(reading, sheet):
-    job_id = reading.submit("RecognizeImage", sheet((200, 60), (10, 12, "wrods", 30)), {"makeSpellCheck": True})
+def test_spell_check_mends_words_in_lower_case(reading, sheet):
+    """Words that nearly are one of the dictionary become it; what may be a name stays."""
+    line = sheet((520, 60), (10, 12, "Wrods of Odette, wthout a doubt", 30))
+    assert reading.text("RecognizeImage", line, {"makeSpellCheck": True}) == "Wrods of Odette, without a doubt"
+
+
+def test_spell_check_without_a_dictionary_warns(reading, sheet):
+    """Of a language without a dictionary, makeSpellCheck is left out with a warning."""
+    settings = {"makeSpellCheck": True, "language": "Finnish"}
+    job_id = reading.submit("RecognizeImage", sheet((200, 60), (10, 12, "wrods", 30)), settings)
     assert "makeSpellCheck" in reading.answer("RecognizeImage", job_id)["error"]["warnings"][0]
 
 
 def test_languages_that_can_be_read_are_names_of_the_service():
-    from airflow_provider_asposeocr.api.settings import LANGUAGES
-    from airflow_provider_asposeocr.emulator.languages import READABLE_LANGUAGES
+    from airflow_provider_asposeocr.api.languages import LANGUAGES
+    from airflow_provider_asposeocr.emulator.languages import READABLE_LANGUAGES, TESSERACT_LANGUAGES
 
-    assert set(LANGUAGES) >= READABLE_LANGUAGES
+    assert set(LANGUAGES) >= READABLE_LANGUAGES | set(TESSERACT_LANGUAGES)
+    assert not READABLE_LANGUAGES & set(TESSERACT_LANGUAGES)
+    assert {"Japanese", "HWT_ENG"} <= READABLE_LANGUAGES
     assert not READABLE_LANGUAGES & {"Russian", "Arabic", "Hindi", "Greek", "Korean"}
