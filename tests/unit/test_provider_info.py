@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_asposeocr.api.endpoints import API_VERSION
 from airflow_provider_asposeocr.get_provider_info import CONNECTION_FIELDS, get_provider_info
 from airflow_provider_asposeocr.hooks.aspose_ocr import AsposeOcrAsyncHook, AsposeOcrHook
 
@@ -77,6 +78,13 @@ def test_connection_fields_are_those_that_the_connection_takes(info):
         assert field["schema"].get("format") != "password"
 
 
+def test_the_form_offers_the_version_that_the_vendor_documents(info, read):
+    """The form offers the API's version to choose; a connection takes others all the same, as from its extra."""
+    schema = info["connection-types"][0]["conn-fields"]["api_version"]["schema"]
+    assert schema["enum"] == [schema["default"]] == [API_VERSION]
+    assert read(extra='{"api_version": "v6.0"}').api_version == "v6.0"
+
+
 def test_widgets_agree_with_the_connection_fields():
     pytest.importorskip("flask_appbuilder")
     wtforms = pytest.importorskip("wtforms")
@@ -88,6 +96,18 @@ def test_widgets_agree_with_the_connection_fields():
         assert form[name].description == field["description"]
         assert form[name].default == field["schema"].get("default")
         assert isinstance(form[name], wtforms.BooleanField) == ("boolean" in field["schema"]["type"])
+
+
+@pytest.mark.filterwarnings("ignore")  # of other providers that are installed beside us
+def test_the_form_of_airflow_2_has_all_fields():
+    """Airflow's own manager finds our fields, our labels and placeholders, which make the form of Airflow 2."""
+    pytest.importorskip("flask_appbuilder")
+    from airflow.providers_manager import ProvidersManager
+
+    manager = ProvidersManager()
+    ours = [name for name in manager.connection_form_widgets if name.startswith("extra__aspose_ocr__")]
+    assert ours == [f"extra__aspose_ocr__{name}" for name in CONNECTION_FIELDS]
+    assert manager.field_behaviours["aspose_ocr"]["relabeling"]["login"] == "Client ID"
 
 
 @pytest.mark.filterwarnings("ignore")  # of other providers that are installed beside us
