@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Before the first import of Airflow, which reads its configuration then.
 os.environ["AIRFLOW_HOME"] = os.environ.get("AIRFLOW_HOME") or tempfile.mkdtemp(prefix="aspose-ocr-tests-")
@@ -20,6 +21,12 @@ for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_prox
     os.environ.pop(name, None)
 
 from airflow_provider_asposeocr.emulator import EmulatorServer  # noqa: E402
+
+# The gate draws the same examples each time, at whatever speed: what it finds must not depend on luck or on speed.
+# `make fuzz` looks for new ones.
+settings.register_profile("gate", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("fuzz", settings.get_profile("gate"), derandomize=False, max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
 CLIENT_ID = "test-client"
 CLIENT_SECRET = "correct horse battery staple"

@@ -1,19 +1,19 @@
 """
-Sixty documents on a really running Airflow while processes are killed and calls go wrong: all are read, and the
-emulator accepts each exactly once.
+Sixty documents on a really running Airflow while processes are killed and calls go wrong, all over TLS: the emulator
+accepts each exactly once, and each is read, or ends as ambiguous with its story told.
 
 What is drawn at random is drawn with fixed seeds: which process is killed, which call goes wrong. The order in which
 sixty tasks and a triggerer act is the operating system's, so that no two runs are the same; the outcome always is.
 
 **What is killed.** Only task processes that wait for a job or fetch its result, never one that submits: a process
 killed between the service's acceptance and the store's write leaves its job unknown to everybody, which is the gap that
-no client can close, and which has its own tests in ``test_kill_and_resume.py``. The operator logs "Submitted ..." in
-the statement after the store's answer; so where a log file of the task shows that line, its job is known to all later
-tries, and any kill of any of its processes is safe, at any moment. No time is assumed.
+no client can close, and which has its own tests in ``test_ambiguous_submission.py``. The operator logs "Submitted ..."
+in the statement after the store's answer; so where a log file of the task shows that line, its job is known to all
+later tries, and any kill of any of its processes is safe, at any moment. No time is assumed.
 
 **What goes wrong.** A tenth of all calls: of those which poll, fetch or ask for a token, in every way; of the
-submissions only in ways that certainly did not reach the service (429, 503). A submission whose connection breaks is
-ambiguous, and fails its task by intention.
+submissions in ways that certainly did not reach the service (429, 503). And of three documents, a twentieth, the
+submission is accepted and its answer lost: such a one is ambiguous, and fails its task by intention.
 """
 
 from __future__ import annotations
@@ -30,9 +30,11 @@ from typing import Any
 import pytest
 
 from airflow_provider_asposeocr.emulator import EmulatorServer, TextReader
-from tests.integration.conftest import connection_to
+from tests.certificates import Authority
+from tests.integration.airflow_api import FINISHED_RUN_STATES
+from tests.integration.connections import connection_to
 from tests.integration.documents import print_line
-from tests.integration.running_airflow import FINISHED_RUN_STATES, RunningAirflow, TaskProcess
+from tests.integration.running_airflow import RunningAirflow, TaskProcess
 
 pytestmark = pytest.mark.integration
 
@@ -50,8 +52,8 @@ TIME_LIMIT = 300.0
 
 SETTINGS = {
     "AIRFLOW__CORE__PARALLELISM": "12",
-    # The harness lets a scheduler count as dead after 6 s. One that starts a dozen tasks at once on a loaded machine is
-    # silent for longer, takes itself for dead and ends its running tasks as if a user did: their jobs are cancelled.
+    # The harness lets a scheduler count as dead after 15 s. One that starts a dozen tasks at once on a loaded machine
+    # is silent for longer, takes itself for dead and ends its running tasks as if a user did: their jobs are cancelled.
     # Nobody kills the scheduler here, so nobody has to be quick to notice it.
     "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "120",
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "120",
@@ -76,6 +78,7 @@ POLL_FAULTS: list[dict[str, Any]] = [
     {"kind": "not_json"},
     {"kind": "unknown_task_status"},
     {"kind": "delay", "seconds": 0.2},
+    {"kind": "in_clear"},
 ]
 SUBMISSION_FAULTS: list[dict[str, Any]] = [
     {"kind": "status", "status": 503},
@@ -90,22 +93,32 @@ TOKEN_FAULTS: list[dict[str, Any]] = [
 ]
 
 
+SUBMISSION = {"method": "POST", "path": "RecognizeImage"}
+LOST_ANSWERS: list[dict[str, Any]] = [
+    {**SUBMISSION, "kind": "reset_after", "after": 10},
+    {**SUBMISSION, "kind": "truncate", "after": 25},
+    # Past the TLS: it is an error of TLS then, and yet the document was accepted.
+    {**SUBMISSION, "kind": "in_clear", "after": 40},
+]
+SCRIPT: list[dict[str, Any]] = [
+    {"kind": "expire_token", "method": "GET", "after": 40},
+    {"kind": "expire_token", "method": "GET", "after": 90},
+    *LOST_ANSWERS,
+]
+"""Which hit one call each."""
+
+
 def fault_rules() -> list[dict[str, Any]]:
     """A tenth of the calls of each sort."""
     sorts = (
         ({"method": "GET"}, POLL_FAULTS),
         ({"method": "POST", "path": "connect/token"}, TOKEN_FAULTS),
-        ({"method": "POST", "path": "RecognizeImage"}, SUBMISSION_FAULTS),
+        (SUBMISSION, SUBMISSION_FAULTS),
     )
-    rules = [
+    return [
         {**calls, **fault, "rate": 0.1 / len(faults), "count": MANY, "seed": SEED + at * 100 + number}
         for at, (calls, faults) in enumerate(sorts)
         for number, fault in enumerate(faults)
-    ]
-    return [
-        {"kind": "expire_token", "method": "GET", "after": 40},
-        {"kind": "expire_token", "method": "GET", "after": 90},
-        *rules,
     ]
 
 
@@ -205,10 +218,11 @@ class Chaos:
         calls = self.emulator.calls()
         instances = self.airflow.task_instances(DAG_ID, self.run_id)
         hits = Counter[str]()
-        for planned, left in zip(fault_rules()[2:], self.emulator.faults()[-len(fault_rules()) + 2 :], strict=True):
+        rules = self.emulator.faults()
+        to_come, rules = rules[: -len(fault_rules())], rules[-len(fault_rules()) :]
+        for planned, left in zip(fault_rules(), rules, strict=True):
             name = f"{planned['status']}" if planned["kind"] == "status" else planned["kind"]
             hits[f"{planned.get('path', 'GET')} {name}"] += MANY - (left.count or 0)
-        expired = 2 - sum(rule.kind == "expire_token" for rule in self.emulator.faults())
         tries = Counter((ti.task_id, ti.try_number) for ti in instances)
         lines = [
             ("run", f"{self.now:.0f} s"),
@@ -221,7 +235,8 @@ class Chaos:
                 ("task killed", f"at {at:.0f} s: {process.task_id}[{process.map_index}], try {process.try_number}")
                 for at, process in self.kills
             ),
-            ("faults", f"{sum(hits.values())} of {calls.total + calls.token_calls} calls, {expired} expired tokens"),
+            ("faults", f"{sum(hits.values())} of {calls.total + calls.token_calls} calls"),
+            ("script", f"{len(SCRIPT) - len(to_come)} of {len(SCRIPT)} lost answers and expired tokens"),
             *(("", f"{count} x {name}") for name, count in sorted(hits.items()) if count),
             *(("tries", f"{count} {task_id} in try {number}") for (task_id, number), count in sorted(tries.items())),
         ]
@@ -241,19 +256,24 @@ def documents(tmp_path: Path) -> dict[tuple[str, int], str]:
     return texts
 
 
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority.found(tmp_path_factory.mktemp("tls"))
+
+
 @pytest.fixture
-def emulator(reader: TextReader) -> Iterator[EmulatorServer]:
-    with EmulatorServer(latency=LATENCY, reader=reader) as server:
+def emulator(reader: TextReader, tls: Authority) -> Iterator[EmulatorServer]:
+    with EmulatorServer(latency=LATENCY, reader=reader, certificate=tls.certificate, key=tls.key) as server:
         yield server
 
 
-def test_sixty_documents_are_read_and_each_is_billed_once(
-    emulator: EmulatorServer, documents: dict[tuple[str, int], str], tmp_path: Path
+def test_sixty_documents_are_accepted_once_each_and_read_or_told_to_be_ambiguous(
+    emulator: EmulatorServer, documents: dict[tuple[str, int], str], tls: Authority, tmp_path: Path
 ) -> None:
-    emulator.add_faults(fault_rules())
+    emulator.add_faults([*SCRIPT, *fault_rules()])
     airflow = RunningAirflow(
         dags={DAG_FILE.name: DAG_FILE.read_text()},
-        connections={"ocr": connection_to(emulator, timeout=10)},
+        connections={"ocr": connection_to(emulator, timeout=10, verify=tls.authority)},
         env={"TEST_IMAGES": str(tmp_path), **SETTINGS},
     )
     with airflow:
@@ -263,16 +283,27 @@ def test_sixty_documents_are_read_and_each_is_billed_once(
         summary = chaos.summary()
         print(f"\n{summary}")
 
+        instances = airflow.task_instances(DAG_ID, chaos.run_id)
         texts = {
             (ti.task_id, ti.map_index): airflow.xcom(DAG_ID, chaos.run_id, ti.task_id, "text", ti.map_index)
-            for ti in airflow.task_instances(DAG_ID, chaos.run_id)
+            for ti in instances
             if ti.state == "success"
         }
-    assert state == "success", summary
-    assert texts == documents
+        stories = {
+            (ti.task_id, ti.map_index): airflow.task_log(
+                DAG_ID, chaos.run_id, ti.task_id, ti.try_number, ti.map_index
+            ).splitlines()
+            for ti in instances
+            if ti.state == "failed"
+        }
     calls = emulator.calls()
-    assert calls.accepted == 2 * DOCUMENTS_PER_MODE
+    assert calls.accepted == 2 * DOCUMENTS_PER_MODE, summary
     assert set(calls.accepted_by_image.values()) == {1}
     assert not [job for job in emulator.jobs() if job.cancelled]
+    assert texts == {document: text for document, text in documents.items() if document not in stories}, summary
+    for (mode, number), story in stories.items():
+        told = [line for line in story if "AsposeOcrAmbiguousSubmissionError" in line]
+        assert any(f"{mode}-{number:02}.png" in line and "RecognizeImage" in line for line in told), story
+    assert (state, len(stories)) == ("failed", len(LOST_ANSWERS)), summary
     assert len(chaos.kills) == TASK_KILLS
     assert len(chaos.triggerer_kills) == TRIGGERER_KILLS

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +19,8 @@ from airflow_provider_asposeocr.emulator import EmulatorServer
 from airflow_provider_asposeocr.exceptions import AsposeOcrInputError
 from airflow_provider_asposeocr.operators.aspose_ocr import AsposeOcrRecognizeImageOperator
 from airflow_provider_asposeocr.operators.batch import AsposeOcrBatchOperator
+from airflow_provider_asposeocr.storage.documents import storage_path
+from airflow_provider_asposeocr.storage.writing import create_file
 
 # The clients of S3 are not ours to mend.
 pytestmark = [
@@ -106,6 +110,41 @@ def test_existing_result_is_not_replaced(connection: str, emulator: EmulatorServ
         ).execute(context)
     assert emulator.calls().total == 0
     assert text_of(bucket, "outbox/01-apples.txt") == "precious"
+
+
+def test_missing_bucket(connection: str, emulator: EmulatorServer, bucket: Any, context: Any) -> None:
+    """A bucket that is not there is found before anything is sent, and not made."""
+    with pytest.raises(AsposeOcrInputError, match="Nothing was sent"):
+        AsposeOcrRecognizeImageOperator(
+            task_id="recognize",
+            image="s3://scans/inbox/01-apples.jpg",
+            output_path="s3://misspelt/outbox/",
+            storage_conn_id="storage",
+        ).execute(context)
+    assert emulator.calls().total == 0
+    assert [each["Name"] for each in bucket.meta.client.list_buckets()["Buckets"]] == ["scans"]
+
+
+def test_file_that_appears_at_the_last_moment(bucket: Any) -> None:
+    """Of files of one name that are written at the same time, one is there in the end, and the others are told."""
+    path = storage_path("s3://scans/outbox/letter.txt", "storage")
+    ready, outcomes = threading.Barrier(4), []
+
+    def create(number: int) -> None:
+        ready.wait()
+        try:
+            create_file(io.BytesIO(b"%d" % number), path)
+            outcomes.append(b"%d" % number)
+        except FileExistsError:
+            outcomes.append(b"")
+
+    threads = [threading.Thread(target=create, args=[number]) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes)[:3] == [b""] * 3
+    assert text_of(bucket, "outbox/letter.txt").encode() == max(outcomes)
 
 
 def test_missing_document(connection: str, emulator: EmulatorServer, bucket: Any, context: Any) -> None:

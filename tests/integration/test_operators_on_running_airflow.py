@@ -1,5 +1,5 @@
 """
-All operators and the sensor on a really running Airflow: synchronous, deferrable and mapped.
+All operators, the sensor and the decorator on a really running Airflow: synchronous, deferrable and mapped.
 
 All DAG runs are started first and only then looked at: most of their time is waiting. Each mode has an emulator of
 its own, so that calls can be counted.
@@ -11,31 +11,31 @@ import difflib
 import json
 import re
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psycopg2
 import pytest
 
-from airflow_provider_asposeocr.emulator import EmulatorServer, TextReader
+from airflow_provider_asposeocr.emulator import EmulatorServer
 from tests.conftest import CLIENT_SECRET, SCANS
-from tests.integration.conftest import connection_to
+from tests.integration.airflow_api import FINISHED_RUN_STATES
 from tests.integration.documents import expected_words
-from tests.integration.running_airflow import FINISHED_RUN_STATES, RunningAirflow
+from tests.integration.running_airflow import RunningAirflow
+from tests.integration.shared_airflow import put_in_order
+from tests.integration.trigger_table import trigger_table
 
 pytestmark = pytest.mark.integration
 
-DAGS = Path(__file__).parent / "dags"
-LATENCY = {"synchronous": 1.0, "deferrable": 4.0, "sensed": 12.0, "quick": 1.0, "untouched": 0.0}
-"""Seconds a job takes at each of the emulators."""
-DAG_IDS = ("read_deferrable", "read_synchronous", "quick_job", "bad_input")
+EMULATORS = ("synchronous", "deferrable", "sensed", "taskflow", "quick", "untouched")
+DAG_IDS = ("read_deferrable", "read_synchronous", "taskflow", "quick_job", "bad_input")
 MODES = ("synchronous", "deferrable")
 LETTERS = ("01-apples", "02-order", "03-notice", "04-thanks")
-RESULT_KEYS = {"text", "results", "ocr_task_id", "endpoint", "warnings"}
+RESULT_KEYS = {"text", "results", "file", "files", "ocr_task_id", "endpoint", "warnings", "cost"}
 DEFERRED_TASKS = 10
 """Tasks of ``read_deferrable`` that wait for a job, each of them in the triggerer."""
+LINK = "_link_AsposeOcrResultLink"
+"""Airflow keeps each button of a task as an XCom."""
 TRIGGER = "airflow_provider_asposeocr.triggers.aspose_ocr.AsposeOcrTaskTrigger"
 TRIGGER_KWARGS = {
     "ocr_task_id",
@@ -44,10 +44,8 @@ TRIGGER_KWARGS = {
     "started_at",
     "next_poll_at",
     "end_time",
-    "poll_interval",
-    "poll_backoff",
-    "poll_interval_max",
-    "cancel_on_kill",
+    "waiting",
+    "cost",
 }
 
 
@@ -78,51 +76,34 @@ class Runs:
 
 
 @pytest.fixture(scope="module")
-def runs(reader: TextReader, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
-    output = tmp_path_factory.mktemp("output")
+def runs(airflow_of_all: RunningAirflow, emulators: dict[str, EmulatorServer], output: Path) -> Runs:
+    airflow = airflow_of_all
+    put_in_order(airflow)
     (output / "text.png").write_text("This is no image.")
-    emulators = {name: EmulatorServer(latency=latency, reader=reader) for name, latency in LATENCY.items()}
-    for emulator in emulators.values():
-        emulator.start()
-    airflow = RunningAirflow(
-        dags={"all_operators.py": (DAGS / "all_operators.py").read_text()},
-        connections={f"ocr_{name}": connection_to(emulator) for name, emulator in emulators.items()},
-        env={"TEST_SCANS": str(SCANS), "TEST_OUTPUT": str(output)},
-    )
-    with airflow:
-        started = time.monotonic()
-        runs = Runs(airflow, emulators, output)
-        runs.ids["submit_and_sense"] = run_id = airflow.trigger("submit_and_sense")
-        # The job must be running still when the sensors begin: the other runs keep all workers busy for a while.
-        airflow.wait_for_task("submit_and_sense", run_id, "reschedule", {"up_for_reschedule", "success", "failed"})
-        runs.ids |= {dag_id: airflow.trigger(dag_id) for dag_id in DAG_IDS}
-        _wait_for_all(runs)
-        print(f"All runs have ended after {time.monotonic() - started:.1f} s")
-        yield runs
-    for emulator in emulators.values():
-        emulator.stop()
+    started = time.monotonic()
+    runs = Runs(airflow, {name: emulators[f"ocr_{name}"] for name in EMULATORS}, output)
+    runs.ids["submit_and_sense"] = run_id = airflow.trigger("submit_and_sense")
+    # The job must be running still when the sensors begin: the other runs keep all workers busy for a while.
+    airflow.wait_for_task("submit_and_sense", run_id, "reschedule", {"up_for_reschedule", "success", "failed"})
+    runs.ids |= {dag_id: airflow.trigger(dag_id) for dag_id in DAG_IDS}
+    _wait_for_all(runs)
+    print(f"All runs have ended after {time.monotonic() - started:.1f} s")
+    return runs
 
 
 def _wait_for_all(runs: Runs, timeout: float = 300.0) -> None:
     """Wait for the end of all runs, and look all the time at what stands in the table of triggers."""
     airflow = runs.airflow
-    address = airflow.env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "")
-    database = psycopg2.connect(address)
-    database.autocommit = True
     running = dict(runs.ids)
     deadline = time.monotonic() + timeout
-    try:
+    with trigger_table(airflow) as trigger_rows:
         while running:
             assert time.monotonic() < deadline, f"these have not ended: {running}"
-            with database.cursor() as cursor:
-                cursor.execute("SELECT classpath, kwargs FROM trigger")
-                runs.trigger_rows.update(cursor.fetchall())
+            runs.trigger_rows |= trigger_rows()
             running = {
                 dag: run for dag, run in running.items() if airflow.run_state(dag, run) not in FINISHED_RUN_STATES
             }
             time.sleep(0.3)
-    finally:
-        database.close()
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -146,7 +127,7 @@ def test_a_page_is_read_and_its_xcoms_are_plain_json(runs: Runs, mode: str) -> N
     assert result["endpoint"] == "RecognizeImage"
     assert result["results"] == [{"type": "Text", "text": result["text"]}]
     assert result["warnings"] == []
-    assert set(runs.airflow.xcom_keys(dag_id, runs.ids[dag_id], "page")) == RESULT_KEYS | {"return_value"}
+    assert set(runs.airflow.xcom_keys(dag_id, runs.ids[dag_id], "page")) == RESULT_KEYS | {"return_value", LINK}
     for key in RESULT_KEYS:
         assert runs.xcom(dag_id, "page", key) == result[key]
     assert runs.xcom(dag_id, "count_words") == len(words)
@@ -167,11 +148,11 @@ def test_detected_regions_go_straight_into_recognize_regions(runs: Runs, mode: s
     detected = runs.xcom(f"read_{mode}", "detect", "regions")
     result = runs.xcom(f"read_{mode}", "columns")
 
-    assert len(detected) == 3
+    assert len(detected) == 4
     assert all(isinstance(number, int) for rectangle in detected for number in rectangle)
     assert set(result) == RESULT_KEYS | {"regions"}
     assert [(region["rect"], region["order"]) for region in result["regions"]] == list(
-        zip(detected, range(3), strict=True)
+        zip(detected, range(4), strict=True)
     )
     assert result["text"].split() == expected_words("two-columns")
     assert result["text"] == "\n".join(region["text"] for region in result["regions"])
@@ -248,11 +229,28 @@ def test_the_sensor_pokes_reschedules_and_defers(runs: Runs) -> None:
     assert "rescheduling task" in runs.log("submit_and_sense", "reschedule").lower()
 
 
+def test_a_mapped_deferrable_function_reads_each_document_once(runs: Runs) -> None:
+    """What `@task.aspose_ocr` maps over is submitted once each, waited for in the triggerer, and goes on as text."""
+    assert runs.states("taskflow") == dict.fromkeys(
+        [*(("letter", index) for index in range(len(LETTERS))), ("count_all_words", -1)], "success"
+    )
+    for index, letter in enumerate(LETTERS):
+        result = runs.xcom("taskflow", "letter", map_index=index)
+        assert set(result) == RESULT_KEYS
+        assert result["text"].split() == expected_words(f"letters/{letter}")
+        assert "is still running: deferring" in runs.log("taskflow", "letter", index)
+    words = sum(len(expected_words(f"letters/{letter}")) for letter in LETTERS)
+    assert runs.xcom("taskflow", "count_all_words") == words
+    calls = runs.emulators["taskflow"].calls()
+    assert (calls.accepted, calls.count("GET", "RecognizeImage")) == (len(LETTERS), len(LETTERS))
+    assert calls.count("GET", "Utilities/GetTaskStatus") >= len(LETTERS)
+
+
 def test_a_job_that_ends_within_defer_after_is_never_deferred_and_costs_one_post_and_its_polls(runs: Runs) -> None:
     assert runs.states("quick_job") == {("read", -1): "success"}
     assert runs.xcom("quick_job", "read", "text").split() == expected_words("letters/03-notice")
     calls = runs.emulators["quick"].calls()
-    # Ready after 1 s; the first poll, after 2 s, brings the result.
+    # Ready at once, however slow the machine is; the first poll, after 2 s, brings the result.
     assert calls.by_endpoint == {"POST RecognizeImage": 1, "GET RecognizeImage": 1}
     assert calls.token_calls == 1
     assert "deferring" not in runs.log("quick_job", "read")
@@ -274,7 +272,7 @@ def test_bad_input_fails_at_once_and_is_not_retried(runs: Runs, task_id: str, me
     assert (instance.state, instance.try_number) == ("failed", 1)
     log = runs.log("bad_input", task_id)
     assert message in log
-    assert "AsposeOcrInputError" in log
+    assert ("AsposeOcrConnectionNotFoundError" if task_id == "no_connection" else "AsposeOcrInputError") in log
 
 
 def test_bad_input_costs_no_call(runs: Runs) -> None:
@@ -300,13 +298,14 @@ def test_no_secret_token_or_recognized_text_is_in_any_log(runs: Runs) -> None:
     assert found == []
     # The logs are there, and hold what they should.
     submitted = sum(len(emulator.jobs()) for emulator in runs.emulators.values())
-    task_logs = "".join(path.read_text() for path in runs.airflow.log_folder.rglob("attempt=*.log"))
+    folders = [runs.airflow.log_folder / f"dag_id={dag_id}" for dag_id in runs.ids]
+    task_logs = "".join(path.read_text() for folder in folders for path in folder.rglob("attempt=*.log"))
     assert task_logs.count("Submitted ") == submitted
 
 
 def test_no_secret_token_or_recognized_text_is_in_any_trigger_or_xcom_key(runs: Runs) -> None:
     ours = [kwargs for classpath, kwargs in runs.trigger_rows if classpath == TRIGGER]
-    assert len(ours) == DEFERRED_TASKS + 1
+    assert len(ours) == DEFERRED_TASKS + 1 + len(LETTERS)
     for kwargs in ours:
         assert set(json.loads(kwargs)) == TRIGGER_KWARGS
         assert not [secret for secret in (CLIENT_SECRET, *runs.tokens) if secret in kwargs]
@@ -317,4 +316,4 @@ def test_no_secret_token_or_recognized_text_is_in_any_trigger_or_xcom_key(runs: 
         for ti in runs.airflow.task_instances(dag_id, run_id)
         for key in runs.airflow.xcom_keys(dag_id, run_id, ti.task_id, ti.map_index)
     }
-    assert keys <= RESULT_KEYS | {"regions", "return_value"}
+    assert keys <= RESULT_KEYS | {"regions", "return_value", LINK}

@@ -1,7 +1,7 @@
 """The harness itself: does it run a real Airflow, and do its ways of killing things mean to Airflow what they should?
 
-The DAGs here are toys. What they show of Airflow is what the provider's own tests build on; the times which the tests
-print are those in which Airflow noticed what was done to it.
+The DAGs here are toys (``dags/toys.py``). What they show of Airflow is what the provider's own tests build on; the
+times which the tests print are those in which Airflow noticed what was done to it.
 """
 
 from __future__ import annotations
@@ -12,120 +12,16 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
-from tests.integration.running_airflow import RunningAirflow, RunningAirflowError, TaskProcess
+from tests.integration.airflow_api import RunningAirflowError
+from tests.integration.process_sessions import is_alive
+from tests.integration.running_airflow import RunningAirflow, TaskProcess
+from tests.integration.waiting import wait_until
 
 pytestmark = pytest.mark.integration
-
-# A trigger and operators that leave traces in files, so that a test sees what Airflow called. DAGs import it from a
-# folder on PYTHONPATH, as they import a provider.
-TOYS_MODULE = '''
-import asyncio
-import time
-from pathlib import Path
-
-from airflow.sdk import BaseOperator
-from airflow.triggers.base import BaseTrigger, TriggerEvent
-
-
-class WaitForFileTrigger(BaseTrigger):
-    def __init__(self, file):
-        super().__init__()
-        self.file = file
-
-    def serialize(self):
-        return "harness_toys.WaitForFileTrigger", {"file": self.file}
-
-    async def run(self):
-        Path(self.file + ".waiting").touch()
-        while not Path(self.file).exists():
-            await asyncio.sleep(0.1)
-        yield TriggerEvent("arrived")
-
-    async def on_kill(self):
-        Path(self.file + ".killed").touch()
-
-
-class WaitForFileOperator(BaseOperator):
-    """Waits in the triggerer until the file exists."""
-
-    template_fields = ("file",)
-
-    def __init__(self, file, **kwargs):
-        super().__init__(**kwargs)
-        self.file = file
-
-    def execute(self, context):
-        self.defer(trigger=WaitForFileTrigger(self.file), method_name="resume")
-
-    def resume(self, context, event):
-        return event
-
-
-class SleepOnceOperator(BaseOperator):
-    """Sleeps in its first try; ends at once in the next one."""
-
-    template_fields = ("file",)
-
-    def __init__(self, file, **kwargs):
-        super().__init__(**kwargs)
-        self.file = file
-
-    def execute(self, context):
-        if context["ti"].try_number == 1:
-            Path(self.file + ".sleeping").touch()
-            time.sleep(300)
-        return context["ti"].try_number
-
-    def on_kill(self):
-        Path(self.file + ".killed").touch()
-'''
-
-DAG_FILE = """
-from datetime import timedelta
-
-from airflow.providers.standard.sensors.time_delta import TimeDeltaSensor
-from airflow.sdk import DAG, task
-from harness_toys import SleepOnceOperator, WaitForFileOperator
-
-with DAG("toy_python"):
-    @task
-    def greet(name):
-        print("greeting", name)
-        return {"hello": name, "numbers": [1, 2.5, None]}
-
-    greet.expand(name=["Wörld", "Moon"])
-
-with DAG("toy_time_delta"):
-    TimeDeltaSensor(task_id="wait", delta=timedelta(seconds=10), deferrable=True)
-
-with DAG("toy_sleep"):
-    SleepOnceOperator(task_id="sleep", file="{{ dag_run.conf['file'] }}", retries=1, retry_delay=timedelta(0))
-
-with DAG("toy_file"):
-    WaitForFileOperator(task_id="wait", file="{{ dag_run.conf['file'] }}")
-"""
-
-
-@pytest.fixture(scope="module")
-def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAirflow]:
-    modules = tmp_path_factory.mktemp("modules")
-    (modules / "harness_toys.py").write_text(TOYS_MODULE)
-    started = time.monotonic()
-    with RunningAirflow(dags={"toys.py": DAG_FILE}, python_path=[modules]) as running:
-        print(f"Airflow was up after {time.monotonic() - started:.1f} s")
-        yield running
-        sessions = [process.pid for process in running.processes()]
-        started = time.monotonic()
-    print(f"Airflow was gone after {time.monotonic() - started:.1f} s")
-    assert len(sessions) == 5
-    assert not any(_is_alive(pid) for pid in sessions)
-    assert not running.home.exists()
 
 
 @pytest.fixture
@@ -165,14 +61,14 @@ def test_the_next_triggerer_takes_over_and_nothing_is_killed(
     airflow: RunningAirflow, file: str, sig: signal.Signals
 ) -> None:
     run_id = airflow.trigger("toy_file", conf={"file": file})
-    _wait_for(Path(file + ".waiting").exists)
+    wait_until(Path(file + ".waiting").exists, "the trigger runs")
     airflow.wait_for_task("toy_file", run_id, "wait", {"deferred"})
 
     started = time.monotonic()
     airflow.kill_triggerer(sig)
     Path(file + ".waiting").unlink()
     airflow.start_triggerer()
-    _wait_for(Path(file + ".waiting").exists)
+    wait_until(Path(file + ".waiting").exists, "the trigger runs")
     print(f"The trigger ran again {time.monotonic() - started:.1f} s after {sig.name}")
     Path(file).touch()
 
@@ -183,7 +79,7 @@ def test_the_next_triggerer_takes_over_and_nothing_is_killed(
 
 def test_a_killed_task_process_looks_like_out_of_memory_and_is_retried(airflow: RunningAirflow, file: str) -> None:
     run_id = airflow.trigger("toy_sleep", conf={"file": file})
-    _wait_for(Path(file + ".sleeping").exists)
+    wait_until(Path(file + ".sleeping").exists, "the task runs")
     process = _only(airflow.running_task_processes("toy_sleep"))
     assert (process.run_id, process.task_id, process.map_index, process.try_number) == (run_id, "sleep", -1, 1)
     assert process.pid == airflow.task_instance("toy_sleep", run_id, "sleep").pid
@@ -206,13 +102,13 @@ def test_a_killed_scheduler_takes_its_tasks_along_and_the_next_one_retries_them(
     airflow: RunningAirflow, file: str
 ) -> None:
     run_id = airflow.trigger("toy_sleep", conf={"file": file})
-    _wait_for(Path(file + ".sleeping").exists)
+    wait_until(Path(file + ".sleeping").exists, "the task runs")
     process = _only(airflow.running_task_processes("toy_sleep"))
     max_tries = airflow.task_instance("toy_sleep", run_id, "sleep").max_tries
 
     airflow.kill_scheduler(signal.SIGKILL)
     killed = time.monotonic()
-    assert not _is_alive(process.pid)
+    assert not is_alive(process.pid)
     airflow.start_scheduler()
 
     assert airflow.wait_for_run("toy_sleep", run_id) == "success"
@@ -224,10 +120,10 @@ def test_a_killed_scheduler_takes_its_tasks_along_and_the_next_one_retries_them(
 @pytest.mark.parametrize("state", ["failed", "success"])
 def test_ending_a_deferred_task_calls_the_triggers_on_kill(airflow: RunningAirflow, file: str, state: str) -> None:
     run_id = airflow.trigger("toy_file", conf={"file": file})
-    _wait_for(Path(file + ".waiting").exists)
+    wait_until(Path(file + ".waiting").exists, "the trigger runs")
 
     airflow.set_task_state("toy_file", run_id, "wait", state)
-    took = _wait_for(Path(file + ".killed").exists)
+    took = wait_until(Path(file + ".killed").exists, "on_kill is called")
 
     print(f"on_kill of the trigger was called {took:.1f} s after the task was marked {state}")
     assert airflow.wait_for_run("toy_file", run_id) == state
@@ -235,11 +131,11 @@ def test_ending_a_deferred_task_calls_the_triggers_on_kill(airflow: RunningAirfl
 
 def test_clearing_a_deferred_task_calls_on_kill_and_starts_it_anew(airflow: RunningAirflow, file: str) -> None:
     run_id = airflow.trigger("toy_file", conf={"file": file})
-    _wait_for(Path(file + ".waiting").exists)
+    wait_until(Path(file + ".waiting").exists, "the trigger runs")
     first = airflow.wait_for_task("toy_file", run_id, "wait", {"deferred"})
 
     airflow.clear_task("toy_file", run_id, "wait")
-    took = _wait_for(Path(file + ".killed").exists)
+    took = wait_until(Path(file + ".killed").exists, "on_kill is called")
     print(f"on_kill of the trigger was called {took:.1f} s after the task was cleared")
     Path(file).touch()
 
@@ -252,26 +148,26 @@ def test_clearing_a_deferred_task_calls_on_kill_and_starts_it_anew(airflow: Runn
 
 def test_ending_a_running_task_calls_the_operators_on_kill(airflow: RunningAirflow, file: str) -> None:
     run_id = airflow.trigger("toy_sleep", conf={"file": file})
-    _wait_for(Path(file + ".sleeping").exists)
+    wait_until(Path(file + ".sleeping").exists, "the task runs")
     process = _only(airflow.running_task_processes())
 
     airflow.set_task_state("toy_sleep", run_id, "sleep", "failed")
-    took = _wait_for(Path(file + ".killed").exists)
+    took = wait_until(Path(file + ".killed").exists, "on_kill is called")
 
     print(f"on_kill of the operator was called {took:.1f} s after the task was marked failed")
-    _wait_for(lambda: not _is_alive(process.pid))
+    wait_until(lambda: not is_alive(process.pid), "the process is gone")
     assert airflow.wait_for_run("toy_sleep", run_id) == "failed"
 
 
 def test_waiting_in_vain_tells_the_tasks_states_and_the_logs(airflow: RunningAirflow, file: str) -> None:
     run_id = airflow.trigger("toy_file", conf={"file": file})
-    _wait_for(Path(file + ".waiting").exists)
+    wait_until(Path(file + ".waiting").exists, "the trigger runs")
 
     with pytest.raises(RunningAirflowError, match=r"(?s)wait\[-1\]: deferred, try 1 of 1.*--- triggerer\n"):
         airflow.wait_for_run("toy_file", run_id, timeout=0)
 
     airflow.set_run_state("toy_file", run_id, "failed")
-    _wait_for(Path(file + ".killed").exists)
+    wait_until(Path(file + ".killed").exists, "on_kill is called")
 
 
 @pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGKILL])
@@ -297,26 +193,10 @@ def test_nothing_is_left_when_the_test_process_is_ended(tmp_path: Path, sig: sig
         assert len(pids) == 5
         test_process.send_signal(sig)
 
-    _wait_for(lambda: not any(_is_alive(int(pid)) for pid in pids))
-    _wait_for(lambda: not Path(home).exists())
-
-
-def _wait_for(condition: Callable[[], bool], timeout: float = 60.0) -> float:
-    """Wait until the condition holds, and return how long that took."""
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < timeout, "waited in vain"
-        time.sleep(0.05)
-    return time.monotonic() - started
+    wait_until(lambda: not any(is_alive(int(pid)) for pid in pids), "all processes are gone")
+    wait_until(lambda: not Path(home).exists(), "the home is gone")
 
 
 def _only(processes: list[TaskProcess]) -> TaskProcess:
     assert len(processes) == 1
     return processes[0]
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False

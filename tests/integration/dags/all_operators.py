@@ -1,5 +1,6 @@
 """
-All operators and the sensor, in every mode. No task logs or returns what was read, so that a test can look for it.
+All operators, the sensor and the decorator, in every mode. No task logs or returns what was read, so that a test can
+look for it.
 
 One retry, because Airflow 3.3.2 itself sometimes fails a task that is queued again within a second ("executor reported
 success, but state is queued"). For the same reason the sensor is not rescheduled sooner than after some seconds.
@@ -78,6 +79,18 @@ with DAG("submit_and_sense", default_args={"aspose_ocr_conn_id": "ocr_sensed", "
     )
     count_words(sensed.output["text"])
 
+with DAG("taskflow", default_args={"aspose_ocr_conn_id": "ocr_taskflow", "retries": 1}):
+
+    @task.aspose_ocr(deferrable=True, defer_after=0, poll_interval=1)
+    def letter(name: str) -> dict[str, object]:
+        return {"image": f"{SCANS}/letters/{name}.jpg", "settings": {"language": "English"}}
+
+    @task
+    def count_all_words(texts: list[str]) -> int:
+        return sum(len(text.split()) for text in texts)
+
+    count_all_words(letter.expand(name=LETTERS)["text"])
+
 with DAG("quick_job", default_args={"retries": 0}):
     AsposeOcrRecognizeImageOperator(
         task_id="read", aspose_ocr_conn_id="ocr_quick", image=f"{SCANS}/letters/03-notice.jpg", deferrable=True
@@ -87,10 +100,10 @@ with DAG(
     "bad_input",
     default_args={"aspose_ocr_conn_id": "ocr_untouched", "retries": 2, "retry_delay": timedelta(0)},
 ):
-    letter = f"{SCANS}/letters/01-apples.jpg"
+    apples = f"{SCANS}/letters/01-apples.jpg"
     AsposeOcrRecognizeImageOperator(task_id="missing_file", image=f"{SCANS}/no-such-file.jpg")
     AsposeOcrRecognizeImageOperator(task_id="text_as_image", image=f"{OUTPUT}/text.png")
-    AsposeOcrRecognizeImageOperator(task_id="unknown_setting", image=letter, settings={"colour": "red"})
-    AsposeOcrRecognizeImageOperator(task_id="no_output_path", image=letter, settings={"resultType": "Pdf"})
-    AsposeOcrRecognizeRegionsOperator(task_id="region_outside", image=letter, regions=[[0, 0, 5000, 50]])
-    AsposeOcrRecognizeImageOperator(task_id="no_connection", image=letter, aspose_ocr_conn_id="no_such_connection")
+    AsposeOcrRecognizeImageOperator(task_id="unknown_setting", image=apples, settings={"colour": "red"})
+    AsposeOcrRecognizeImageOperator(task_id="no_output_path", image=apples, settings={"resultType": "Pdf"})
+    AsposeOcrRecognizeRegionsOperator(task_id="region_outside", image=apples, regions=[[5000, 0, 6000, 50]])
+    AsposeOcrRecognizeImageOperator(task_id="no_connection", image=apples, aspose_ocr_conn_id="no_such_connection")

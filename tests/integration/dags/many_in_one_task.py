@@ -13,12 +13,12 @@ COMMON = {
     "output_path": "{{ dag_run.conf['output'] }}",
     "deferrable": True,
     "defer_after": 1,
+    "poll_interval": 1,
+    "poll_interval_max": 1,
 }
 
 with DAG("many_in_one_task", default_args={"retries": 3, "retry_delay": timedelta(0)}):
-    AsposeOcrBatchOperator(task_id="read", aspose_ocr_conn_id="ocr", max_concurrency=64, **COMMON)
+    AsposeOcrBatchOperator(task_id="read", aspose_ocr_conn_id="ocr_batch", max_concurrency=125, **COMMON)
 
 with DAG("few_in_one_task", default_args={"retries": 0}):
-    AsposeOcrBatchOperator(
-        task_id="read", aspose_ocr_conn_id="ocr_held", max_concurrency=6, poll_interval=1, poll_interval_max=1, **COMMON
-    )
+    AsposeOcrBatchOperator(task_id="read", aspose_ocr_conn_id="ocr_held", max_concurrency=6, **COMMON)
