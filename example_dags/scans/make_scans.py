@@ -20,7 +20,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -99,6 +99,12 @@ class Sheet:
         self._print(left, y, cells[0], font, BLACK, "ls")
         self._print(right, y, cells[1], font, BLACK, "rs")
 
+    def cells(self, lefts: Sequence[float], y: float, cells: Sequence[str], font: Font) -> None:
+        """Texts on one baseline, each at a place of its own: one line of the true text."""
+        self.lines.append(" ".join(cells))
+        for left, cell in zip(lefts, cells, strict=True):
+            self._print(left, y, cell, font, BLACK, "ls")
+
     def justified(self, left: float, right: float, y: float, words: list[str], font: Font) -> None:
         """One line whose spaces are widened until it reaches from ``left`` to ``right``."""
         self.lines.append(" ".join(words))
@@ -166,6 +172,7 @@ class Look:
     backing: Colour | None = None  # of the scanner's lid; None if the paper fills the picture
     inset: int = 0  # pixels of backing around the sheet
     corner: int = 0  # pixels, the radius of the sheet's corners
+    seen_from_the_side: float = 0.0  # a photo: how much narrower the far edge is
 
 
 def scan(sheet: Sheet, look: Look, rng: np.random.Generator) -> Image.Image:
@@ -187,6 +194,20 @@ def scan(sheet: Sheet, look: Look, rng: np.random.Generator) -> Image.Image:
     page = layer(picture(page).filter(ImageFilter.GaussianBlur(look.blur)))
     page += look.noise * rng.standard_normal(page.shape, dtype=np.float32)
     return picture(page)
+
+
+def photographed(scanned: Image.Image, lean: float) -> Image.Image:
+    """The whole picture as a phone sees it that is not held above it: the far edge is narrower."""
+    width, height = scanned.size
+    seen = [(lean * width, 0.3 * lean * height), (width * (1 - 0.4 * lean), 0), (width, height), (0, 0.94 * height)]
+    flat = [(0, 0), (width, 0), (width, height), (0, height)]
+    rows, goal = [], []
+    for (x, y), (u, v) in zip(seen, flat, strict=True):
+        rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
+        goal += [u, v]
+    way = np.linalg.solve(np.array(rows, dtype=np.float64), np.array(goal, dtype=np.float64)).tolist()
+    table = scanned.getpixel((2, 2))
+    return scanned.transform(scanned.size, Image.Transform.PERSPECTIVE, way, Image.Resampling.BICUBIC, fillcolor=table)
 
 
 def layer(image: Image.Image) -> Layer:
@@ -455,19 +476,22 @@ DOCUMENTS: dict[str, tuple[Callable[[Fonts], Sheet], Look]] = {
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Print the sample documents, and scan them.")
+def main(documents: dict[str, tuple[Callable[[Fonts], Sheet], Look]]) -> None:
+    parser = argparse.ArgumentParser(description="Print sample documents, and scan them.")
     parser.add_argument("--font-dir", type=Path, help="take the fonts from here (default: ask fc-match)")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="default: beside this script")
     options = parser.parse_args()
 
     fonts = Fonts(options.font_dir)
-    for name, (document, look) in DOCUMENTS.items():
+    for name, (document, look) in documents.items():
         sheet = document(fonts)
         rng = np.random.default_rng([SEED, zlib.crc32(name.encode())])  # no document depends on those before it
         image = options.out / name
         image.parent.mkdir(parents=True, exist_ok=True)
-        scan(sheet, look, rng).save(image, quality=look.quality, optimize=True, dpi=(150, 150))
+        scanned = scan(sheet, look, rng)
+        if look.seen_from_the_side:
+            scanned = photographed(scanned, look.seen_from_the_side)
+        scanned.save(image, quality=look.quality, optimize=True, dpi=(150, 150))
         truth = (options.out / "expected" / name).with_suffix(".txt")
         truth.parent.mkdir(parents=True, exist_ok=True)
         truth.write_text("\n".join(sheet.lines) + "\n", encoding="ascii")
@@ -475,4 +499,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(DOCUMENTS)
