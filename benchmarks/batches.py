@@ -1,12 +1,21 @@
-"""Many small documents: the batch operator, the vendor's SDK one after the other, and the SDK in threads."""
+"""
+Many small documents: the batch operator and the vendor's SDK, at the same concurrency, on the same work.
+
+The ways run side by side, each in a process and against a service of its own: nearly all of their time is waiting.
+``python -m benchmarks.batches 2000`` does it with another number of documents.
+"""
 
 from __future__ import annotations
 
-import math
+import asyncio
+import heapq
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,48 +23,64 @@ from typing import Any
 from benchmarks import vendor
 from benchmarks.documents import write_document
 from benchmarks.measuring import in_fresh_process
-from benchmarks.report import Goal, Table, Topic, number
-from benchmarks.servers import LocalService
+from benchmarks.report import Goal, Table, Topic, markdown
+from benchmarks.servers import LocalService, job_durations, statistics_of
+from benchmarks.simulated_batch import Store
 
 SIZE = 200_000
-MAX_OVER_BOUND = 1.05
-MAX_SLACK_S = 2.0
-MAX_CALLS = 1.5
-MANY, FEW, THREADS = 64, 16, 16
-OURS, SDK, SDK_THREADS = "ours: AsposeOcrBatchOperator", "vendor's SDK, one after the other", "vendor's SDK in threads"
-
-
-class _Store:
-    """Airflow's task state store, in memory."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, Any] = {}
-
-    def get(self, key: str, default: Any = None) -> Any:
-        return self._kept.get(key, default)
-
-    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
-        self._kept[key] = value
-
-    def delete(self, key: str) -> None:
-        self._kept.pop(key, None)
+DOCUMENTS, FEW = 200, 100
+LONGEST_START = 180.0
+"""Seconds in which all processes must have warmed up."""
+OURS, DEFERRED, SDK = "ours, in the worker", "ours, deferrable", "vendor's SDK in threads"
+CASES = (
+    ("equal", 2.0, 16, 1.5, 1.05, 2.0),
+    ("equal", 2.0, 64, 1.5, 1.05, 2.0),
+    ("lognormal", 4.0, 16, 2.7, 1.3, 0.0),
+    ("humps", 4.8, 16, 3.0, 1.3, 0.0),
+)
+"""Durations, seconds of a job, how many at once; and the goals: calls per document, end over bound, and slack in s."""
 
 
 def with_operator(_url: str, documents: list[str], folder: Path, at_once: int) -> None:
     """Our operator, waiting in the worker."""
+    _run_operator(documents, folder, at_once, deferrable=False)
+
+
+def deferring(_url: str, documents: list[str], folder: Path, at_once: int) -> None:
+    """Our operator, deferred whenever there is nothing to do; without the seconds that Airflow takes for that."""
+    _run_operator(documents, folder, at_once, deferrable=True)
+
+
+def _run_operator(documents: list[str], folder: Path, at_once: int, *, deferrable: bool) -> None:
+    from airflow.providers.common.compat.sdk import TaskDeferred
+
     from airflow_provider_asposeocr.operators.batch import AsposeOcrBatchOperator
 
-    operator = AsposeOcrBatchOperator(
-        task_id="batch",
-        images=documents,
-        output_path=str(folder),
-        settings={"language": "English", "resultType": "Text"},
-        max_concurrency=at_once,
-        deferrable=False,
-    )
     task_instance = SimpleNamespace(dag_id="dag", task_id="batch", run_id=folder.name, map_index=-1, max_tries=0)
-    context: Any = {"ti": task_instance, "task_state_store": _Store()}
-    assert operator.execute(context)["completed"] == len(documents)
+    context: Any = {"ti": task_instance, "task_state_store": Store()}
+    event: dict[str, Any] | None = None
+
+    async def wait(trigger: Any) -> dict[str, Any]:
+        events = [event.payload async for event in trigger.run()]
+        return dict(events[0])
+
+    while True:
+        operator = AsposeOcrBatchOperator(
+            task_id="batch",
+            images=documents,
+            output_path=str(folder),
+            settings={"language": "English", "resultType": "Text"},
+            max_concurrency=at_once,
+            deferrable=deferrable,
+            defer_after=0.5,
+        )
+        try:
+            xcom = operator.execute(context) if event is None else operator.execute_complete(context, event)
+        except TaskDeferred as deferred:
+            event = asyncio.run(wait(deferred.trigger))
+        else:
+            assert xcom["completed"] == len(documents)
+            return
 
 
 def with_sdk(url: str, documents: list[str], folder: Path, at_once: int) -> None:
@@ -67,12 +92,12 @@ def with_sdk(url: str, documents: list[str], folder: Path, at_once: int) -> None
 
 WAYS: dict[str, Callable[[str, list[str], Path, int], None]] = {
     OURS: with_operator,
+    DEFERRED: deferring,
     SDK: with_sdk,
-    SDK_THREADS: with_sdk,
 }
 
 
-def measure(url: str, way: str, documents: list[str], at_once: int) -> dict[str, float]:
+def measure(url: str, way: str, documents: list[str], at_once: int, ready: str) -> dict[str, float]:
     """
     Do a batch, in this process.
 
@@ -80,76 +105,126 @@ def measure(url: str, way: str, documents: list[str], at_once: int) -> dict[str,
     :param way: a name of :data:`WAYS`.
     :param documents: their paths. The first one is sent before, as a warm-up.
     :param at_once: how many.
+    :param ready: a folder in which each of the ways says that it has warmed up: they begin together.
     """
     with tempfile.TemporaryDirectory(prefix="aspose-ocr-bench-") as folder:
         WAYS[way](url, documents[:1], Path(folder) / "warm-up", 1)
+        Path(ready, str(list(WAYS).index(way))).touch()
+        deadline = time.monotonic() + LONGEST_START
+        while len(list(Path(ready).iterdir())) < len(WAYS):
+            assert time.monotonic() < deadline, "The other ways do not begin."
+            time.sleep(0.05)
+        before = statistics_of(url)
         wall, cpu = time.perf_counter(), time.process_time()
         WAYS[way](url, documents, Path(folder) / "results", at_once)
-        return {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        after = statistics_of(url)
+        assert after.submissions - before.submissions == len(documents)
+        return {
+            "seconds": wall,
+            "calls": (after.polls - before.polls) / len(documents),
+            "cpu_s": cpu / len(documents),
+        }
 
 
-def run(quick: bool) -> Topic:
+def bounds(durations: str, job_seconds: float, count: int, at_once: int) -> tuple[float, float]:
+    """
+    Return the work by the number of places, and how long a client takes that knows the moment each job ends.
+
+    :param durations: how long jobs take.
+    :param job_seconds: likewise.
+    :param count: how many documents there are.
+    :param at_once: how many jobs.
+    """
+    # The first one was the warm-up's.
+    took = list(islice(job_durations(durations, job_seconds), 1, count + 1))
+    ends = [0.0] * at_once
+    for seconds in took:
+        heapq.heapreplace(ends, ends[0] + seconds)
+    # Equal jobs come in rounds, the last of which may leave places empty.
+    return max(ends) if durations == "equal" else sum(took) / at_once, max(ends)
+
+
+def run(quick: bool, documents: int | None = None) -> Topic:
     """
     Do all batches.
 
-    :param quick: fewer documents, shorter jobs.
+    :param quick: fewer documents.
+    :param documents: how many, where neither number is wanted.
     """
-    count, job_seconds, subset = (40, 1.0, 2) if quick else (200, 2.0, 5)
-    cases = ((OURS, MANY), (OURS, FEW), (SDK_THREADS, THREADS), (SDK, 1))
+    goals: list[Goal] = []
     rows: list[list[str | float | int]] = []
-    figures: dict[tuple[str, int], dict[str, float]] = {}
+    count = documents or (FEW if quick else DOCUMENTS)
     with tempfile.TemporaryDirectory(prefix="aspose-ocr-bench-") as folder:
-        documents = [
-            str(write_document(Path(folder) / f"{position:03}.png", SIZE, seed=position)) for position in range(count)
-        ]
-        for way, at_once in cases:
-            part = documents[:subset] if way == SDK else documents
-            with LocalService(job_seconds=job_seconds) as service:
-                # The warm-up document alone, to know what it asked.
-                in_fresh_process(
-                    measure, service_url=service.url, url=service.url, way=way, documents=part[:1], at_once=1
+        images = [str(write_document(Path(folder) / f"{at:03}.png", SIZE, seed=at)) for at in range(min(count, 200))]
+        for durations, job_seconds, at_once, calls, over, slack in CASES:
+            paths = _copies(images, count, Path(folder) / f"{durations}-{at_once}")
+            found = _costs(paths, durations, job_seconds, at_once)
+            least, in_order = bounds(durations, job_seconds, count, at_once)
+            rows += [
+                [
+                    f"{durations}, {job_seconds:g} s: {way}",
+                    at_once,
+                    cost["seconds"],
+                    least,
+                    in_order,
+                    cost["calls"],
+                    cost["cpu_s"],
+                ]
+                for way, cost in found.items()
+            ]
+            for way in (OURS, DEFERRED):
+                cost, peer = found[way], found[SDK]
+                goals.append(
+                    Goal(
+                        f"{count} documents, {durations}, {at_once} at once, {way}",
+                        f"end <= {over:g} x the bound{f' + {slack:g} s' if slack else ''} at <= {calls:g} calls",
+                        f"{cost['seconds']:.1f} s ({cost['seconds'] / least:.2f} x) at {cost['calls']:.2f}",
+                        f"SDK {peer['seconds'] / least:.2f} x at {peer['calls']:.1f}",
+                        cost["seconds"] <= over * least + slack and cost["calls"] <= calls,
+                    )
                 )
-                warm_up = service.statistics().polls / 2
-                before = service.statistics().polls
-                found = in_fresh_process(
-                    measure, service_url=service.url, url=service.url, way=way, documents=part, at_once=at_once
-                )
-                found["calls"] = (service.statistics().polls - before - warm_up) / len(part)
-            found["wall_s"] *= count / len(part)
-            found["bound_s"] = math.ceil(count / at_once) * job_seconds
-            figures[way, at_once] = found
-            name = way if len(part) == count else f"{way} ({len(part)} measured, times {count // len(part)})"
-            rows.append([name, at_once, found["wall_s"], found["bound_s"], found["calls"], found["cpu_s"] / len(part)])
-    return Topic("Batches", _goals(figures, count, job_seconds), [_table(rows, count, job_seconds)])
-
-
-def _goals(figures: dict[tuple[str, int], dict[str, float]], count: int, job_seconds: float) -> list[Goal]:
-    many, few = figures[OURS, MANY], figures[OURS, FEW]
-    sdk, threads = figures[SDK, 1], figures[SDK_THREADS, THREADS]
-    calls = max(many["calls"], few["calls"])
-    slack = max(found["wall_s"] - found["bound_s"] * MAX_OVER_BOUND for found in (many, few))
-    return [
-        Goal(
-            f"{count} documents of {job_seconds:g} s each, {MANY} at once",
-            f"within 5 % of the bound of {many['bound_s']:g} s",
-            f"{many['wall_s']:.2f} s ({(many['wall_s'] / many['bound_s'] - 1) * 100:+.1f} %)",
-            f"SDK {number(sdk['wall_s'])} s, {THREADS} threads {number(threads['wall_s'])} s",
-            many["wall_s"] <= many["bound_s"] * MAX_OVER_BOUND,
-        ),
-        Goal(
-            f"calls per document in a batch, {MANY} and {FEW} at once",
-            f"<= {MAX_CALLS:g}, end within 5 % + {MAX_SLACK_S:g} s of the bound",
-            f"{many['calls']:.2f} and {few['calls']:.2f}, end {many['wall_s']:.1f} of {many['bound_s']:g} s "
-            f"and {few['wall_s']:.1f} of {few['bound_s']:g} s",
-            f"SDK {sdk['calls']:.1f}",
-            calls <= MAX_CALLS and slack <= MAX_SLACK_S,
-        ),
+    columns = ("durations, way", "at once", "seconds", "bound", "in order", "calls per document", "CPU s per document")
+    notes = [
+        "The bound: all jobs' durations by the number of places; of equal jobs, whole rounds. In order: a client that "
+        "submits in order, and knows the moment each job ends. With these 200 lognormal jobs that takes 1.17 x the "
+        "bound, and who knows their distribution beforehand and asks when that pays takes 1.43 x at 2.4 calls, 1.36 x "
+        "at 3.2: the last and longest ones weigh much. With 2,000 it takes 1.02 x, and 1.24 x at 2.7.",
     ]
+    return Topic("Batches", goals, [Table(f"{count} documents of {SIZE // 1000} KB", columns, rows)], notes)
 
 
-def _table(rows: list[list[str | float | int]], count: int, job_seconds: float) -> Table:
-    return Table(
-        f"{count} documents of {SIZE // 1000} KB, {job_seconds:g} s each",
-        ("way", "at once", "seconds", "bound", "calls per document", "CPU s per document"),
-        rows,
-    )
+def _copies(images: list[str], count: int, folder: Path) -> list[str]:
+    """As many documents, under as many names."""
+    folder.mkdir()
+    documents = []
+    for at in range(count):
+        documents.append(str(folder / f"{at:05}.png"))
+        Path(documents[-1]).hardlink_to(images[at % len(images)])
+    return documents
+
+
+def _costs(documents: list[str], durations: str, job_seconds: float, at_once: int) -> dict[str, dict[str, float]]:
+    """What the ways cost, by their names; all at the same time."""
+    with ExitStack() as stack:
+        ready = stack.enter_context(tempfile.TemporaryDirectory(prefix="aspose-ocr-bench-"))
+        threads = stack.enter_context(ThreadPoolExecutor(len(WAYS)))
+
+        def cost(way: str) -> dict[str, float]:
+            with LocalService(job_seconds=job_seconds, durations=durations) as service:
+                found: dict[str, float] = in_fresh_process(
+                    measure,
+                    service_url=service.url,
+                    url=service.url,
+                    way=way,
+                    documents=documents,
+                    at_once=at_once,
+                    ready=ready,
+                )
+                return found
+
+        return dict(zip(WAYS, threads.map(cost, WAYS), strict=True))
+
+
+if __name__ == "__main__":
+    print(markdown([run(quick=False, documents=int(sys.argv[1]))], "Loopback."))

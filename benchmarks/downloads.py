@@ -54,9 +54,9 @@ def with_pydantic(url: str, folder: Path) -> Callable[[str], object]:
 
 def with_hook(_url: str, folder: Path) -> Callable[[str], object]:
     """Our hook, and the delivery that our operators make."""
-    from airflow_provider_asposeocr.api.endpoints import endpoint_named
+    from airflow_provider_asposeocr.api.checks import endpoint_named
     from airflow_provider_asposeocr.hooks.aspose_ocr import AsposeOcrHook
-    from airflow_provider_asposeocr.outputs import deliver, output_files
+    from airflow_provider_asposeocr.storage.results import deliver, output_files
 
     hook, endpoint = AsposeOcrHook(), endpoint_named("RecognizeImage")
 

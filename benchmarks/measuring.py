@@ -154,7 +154,9 @@ def environment(airflow_home: str, service_url: str | None = None) -> dict[str, 
     :param airflow_home: an empty folder.
     :param service_url: where the Airflow connection ``aspose_ocr_default`` leads.
     """
-    variables = {name: value for name, value in os.environ.items() if name.upper() not in _PROXIES}
+    # An installed package has its byte code beside it: compiling is not what a user pays for at each start.
+    unwanted = {*_PROXIES, "PYTHONDONTWRITEBYTECODE"}
+    variables = {name: value for name, value in os.environ.items() if name.upper() not in unwanted}
     variables |= {
         "AIRFLOW_HOME": airflow_home,
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",

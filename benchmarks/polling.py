@@ -12,9 +12,10 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from airflow_provider_asposeocr.api.answers import TaskStatus
 from airflow_provider_asposeocr.api.polling import Poller, PollSchedule
-from airflow_provider_asposeocr.api.results import OcrTask, TaskStatus
-from airflow_provider_asposeocr.jobs import DEFAULT_DEFER_AFTER
+from airflow_provider_asposeocr.api.results import OcrTask
+from airflow_provider_asposeocr.api.waiting import DEFAULT_DEFER_AFTER
 from benchmarks.report import Goal, Table, Topic, number
 
 JOB_TIMES = (1.0, 3.0, 8.0, 15.0, 60.0)

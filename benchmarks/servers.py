@@ -15,18 +15,22 @@ import argparse
 import asyncio
 import base64
 import json
+import math
 import random
 import subprocess
 import sys
 import time
 import urllib.request
 import uuid
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import cast
 
 from benchmarks.measuring import ROOT
 
+DURATIONS = ("equal", "humps", "lognormal")
+"""How long jobs take: all ``job_seconds``; four of five 1/4.8 of that and one 20/4.8; or with that as their median."""
 RESULT_ID_START = "00000000-0000-4000-8000-"
 _BLOCK = base64.b64encode(random.Random(4).randbytes(192 * 1024))
 _BUFFER = 256 * 1024
@@ -75,10 +79,14 @@ class LocalService:
     :param job_seconds: how long a submitted job takes.
     :param polls_per_job: with which poll a job that was not submitted is completed.
     :param latency: seconds by which an answer is late.
+    :param durations: one of :data:`DURATIONS`.
     """
 
-    def __init__(self, *, job_seconds: float = 0.0, polls_per_job: int = 1, latency: float = 0.0) -> None:
+    def __init__(
+        self, *, job_seconds: float = 0.0, polls_per_job: int = 1, latency: float = 0.0, durations: str = "equal"
+    ) -> None:
         self._arguments = [f"--job-seconds={job_seconds}", f"--polls-per-job={polls_per_job}", f"--latency={latency}"]
+        self._arguments.append(f"--durations={durations}")
         self.url = ""
 
     def __enter__(self) -> LocalService:
@@ -105,18 +113,46 @@ class LocalService:
 
     def statistics(self) -> Statistics:
         """Return what the service was asked so far."""
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"{self.url}/statistics", timeout=10) as answer:
-            return Statistics(**json.load(answer))
+        return statistics_of(self.url)
+
+
+def statistics_of(url: str) -> Statistics:
+    """
+    Return what a service was asked so far.
+
+    :param url: where it is.
+    """
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(f"{url}/statistics", timeout=10) as answer:
+        return Statistics(**json.load(answer))
+
+
+def job_durations(name: str, job_seconds: float) -> Iterator[float]:
+    """
+    Yield how long the jobs of a service take, in the order of their submissions, the same each time.
+
+    :param name: one of :data:`DURATIONS`.
+    :param job_seconds: see there.
+    """
+    # With this seed the first one, a warm-up, is short in any case.
+    dice = random.Random(10)
+    while True:
+        if name == "humps":
+            yield job_seconds / 4.8 * (1.0 if dice.random() < 0.8 else 20.0)
+        elif name == "lognormal":
+            yield job_seconds * math.exp(dice.gauss(0, 0.8))
+        else:
+            yield job_seconds
 
 
 class _Queue:
     """The jobs."""
 
-    def __init__(self, job_seconds: float, polls_per_job: int, latency: float) -> None:
+    def __init__(self, job_seconds: float, polls_per_job: int, latency: float, durations: str) -> None:
         self.latency = latency
         self.statistics = Statistics()
         self._job_seconds = job_seconds
+        self._durations = job_durations(durations, job_seconds)
         self._polls_per_job = polls_per_job
         self._ends: dict[str, float] = {}
         self._polls: dict[str, int] = {}
@@ -125,7 +161,8 @@ class _Queue:
     def submit(self) -> str:
         self.statistics.submissions += 1
         job = str(uuid.uuid4())
-        self._ends[job] = time.monotonic() + self._job_seconds
+        took = next(self._durations)
+        self._ends[job] = time.monotonic() + took
         self._unnoticed = job
         return job
 
@@ -274,8 +311,10 @@ def main() -> None:
     parser.add_argument("--job-seconds", type=float, default=0.0)
     parser.add_argument("--polls-per-job", type=int, default=1)
     parser.add_argument("--latency", type=float, default=0.0)
+    parser.add_argument("--durations", choices=sorted(DURATIONS), default="equal")
     arguments = parser.parse_args()
-    asyncio.run(_serve(_Queue(arguments.job_seconds, arguments.polls_per_job, arguments.latency)))
+    queue = _Queue(arguments.job_seconds, arguments.polls_per_job, arguments.latency, arguments.durations)
+    asyncio.run(_serve(queue))
 
 
 if __name__ == "__main__":

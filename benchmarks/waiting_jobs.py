@@ -38,9 +38,7 @@ def with_trigger(_url: str, interval: float) -> Callable[[str], Awaitable[None]]
             started_at=now,
             next_poll_at=now,
             end_time=now + 3600,
-            poll_interval=interval,
-            poll_backoff=1.0,
-            poll_interval_max=interval,
+            waiting={"poll_interval": interval, "poll_backoff": 1.0, "poll_interval_max": interval},
         )
         events = [event async for event in trigger.run()]
         assert [event.payload["status"] for event in events] == ["Completed"]
