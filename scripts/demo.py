@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 PROJECT = Path(__file__).resolve().parent.parent
-DAGS = ("example_detect_then_recognize_regions", "example_submit_and_sense")
+DAGS = ("example_detect_then_recognize_regions", "example_table_to_csv", "example_submit_and_sense")
 SECRET = "a-secret-that-no-log-shows"  # noqa: S105 - the emulator takes any
 
 READ_XCOMS = """
@@ -79,6 +79,7 @@ def airflow_environment(home: Path, host: str) -> dict[str, str]:
         "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "example_dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW_CONN_ASPOSE_OCR_DEFAULT": json.dumps(connection),
+        "ASPOSE_OCR_OUT": str(home / "out"),
     }
 
 
@@ -91,7 +92,7 @@ def run(command: list[str], environment: dict[str, str], log: Path) -> None:
 
 
 def show(dag_id: str, environment: dict[str, str]) -> None:
-    """Print the XComs of a DAG's tasks in a readable way."""
+    """Print the XComs of a DAG's tasks in a readable way, without what is empty."""
     read = subprocess.run(
         [sys.executable, "-c", READ_XCOMS, dag_id], env=environment, capture_output=True, text=True, check=False
     )
@@ -100,7 +101,8 @@ def show(dag_id: str, environment: dict[str, str]) -> None:
     for task_id, value in json.loads(read.stdout.splitlines()[-1]):
         print(f"\n  XCom of task {task_id!r}:")
         for name, part in value.items() if isinstance(value, dict) else [("return_value", value)]:
-            print(textwrap.indent(readable(name, part), "    "))
+            if part not in (None, []):
+                print(textwrap.indent(readable(name, part), "    "))
 
 
 def readable(name: str, value: Any) -> str:
@@ -109,6 +111,8 @@ def readable(name: str, value: Any) -> str:
         return f"{name}:\n{textwrap.indent(value, '  | ')}"
     if isinstance(value, list):
         return f"{name}:" + "".join(f"\n  - {textwrap.shorten(json.dumps(entry), 110)}" for entry in value)
+    if isinstance(value, dict):
+        return f"{name}: " + ", ".join(f"{part} {number}" for part, number in value.items())
     return f"{name}: {value}"
 
 
@@ -116,7 +120,7 @@ def show_log(log: Path) -> None:
     """Print our lines of a log."""
     for line in log.read_text().splitlines():
         if "airflow_provider_asposeocr" in line and "job" in line:
-            print("  " + textwrap.shorten(line, 160))
+            print("  " + textwrap.shorten(line, 220))
 
 
 def say(headline: str) -> None:
