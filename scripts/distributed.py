@@ -181,7 +181,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :returns: 0 where all counts are right.
     """
     options = parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupted)
+    # A shell that starts something in the background lets it ignore SIGINT.
+    for stopping in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stopping, _interrupted)
     try:
         with warehouse(options) as each:
             _run(each, options)

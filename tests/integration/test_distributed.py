@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -31,13 +32,24 @@ def processes_of(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_nothing_is_left_when_it_is_interrupted(tmp_path: Path, sig: signal.Signals) -> None:
-    """Its servers and their folders are gone soon after a signal, even after SIGKILL."""
+    """Its servers and their folders are gone soon after a signal, though its shell ignores SIGINT."""
     log = tmp_path / "log"
     (tmp_path / "tmp").mkdir()
     with log.open("w") as output:
         script = subprocess.Popen(
-            ["env", f"TMPDIR={tmp_path / 'tmp'}", sys.executable, "-m", "scripts.distributed", "--documents", "4"],
+            [
+                "sh",
+                "-c",
+                "trap '' INT; exec \"$@\"",
+                "sh",
+                sys.executable,
+                "-m",
+                "scripts.distributed",
+                "--documents",
+                "4",
+            ],
             cwd=ROOT,
+            env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
