@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,12 +55,13 @@ class StrictStore(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.broken_for: str | None = None
+        """A regular expression: what it is found in is not kept."""
         self.writes = 0
 
     def set(self, key: str, value: Any, *, retention: Any = None) -> None:
         assert value == json.loads(json.dumps(value))
         assert_plain(value)
-        if self.broken_for and self.broken_for in json.dumps(value):
+        if self.broken_for and re.search(self.broken_for, json.dumps(value)):
             raise RuntimeError("the API server is away")
         self.writes += 1
         super().set(key, json.loads(json.dumps(value)), retention=retention)
