@@ -11,129 +11,21 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_asposeocr.api.durations import AskingAges, Durations, asking_ages
+from airflow_provider_asposeocr.api.durations import AskingAges
+from airflow_provider_asposeocr.api.pacer import DEFAULT_CALLS_PER_DOCUMENT, BatchPacer
 
-DEFAULT_CALLS_PER_DOCUMENT = 2.6
-"""Polls of a job that are aimed at, on the average, where durations differ. Equal ones take 1.2."""
 FIRST_PROBE = 0.5
 """Seconds. No job is asked younger than this before one has ended."""
 PROBES, LEAST_GROWTH, MOST_GROWTH = 3.5, 0.06, 0.6
 """By which share each probe is later than the last: ``PROBES`` by the number of running jobs, within bounds."""
 LONGEST_WAIT = 60.0
 """Seconds between two probes at most."""
-LEAST_PRICE = 0.012
-"""A call is worth at least this share of a job's duration: who asks without end finds the end to the millisecond."""
 PROMISING = 0.7
 """Asks that are likelier than this to find a job ended are made at once, all of them."""
-EAGER = 16.0
-"""With so many ended jobs, calls are half as cheap again as they are in the long run; with none, twice as cheap."""
-REPAID_WITHIN = 64.0
-"""Jobs within which calls are saved that were made beyond the aim."""
-AT_A_TIME = 8
-"""Of the others, one of so many running jobs is asked at a time."""
-
-
-class BatchPacer:
-    """
-    Knows at which ages to ask for jobs.
-
-    :param calls_per_document: how many polls per job to aim at.
-    :param durations: what is known of the durations of jobs.
-    """
-
-    def __init__(
-        self, calls_per_document: float = DEFAULT_CALLS_PER_DOCUMENT, durations: Durations | None = None
-    ) -> None:
-        self.durations = durations or Durations()
-        self._aim = max(calls_per_document, 1.0)
-        self._price = LEAST_PRICE
-        self._calls = 0
-        self._ends = 0
-        self._news = 0
-        self.ages: AskingAges | None = None
-        """At which ages to ask; ``None`` while no job has ended."""
-
-    @property
-    def knows(self) -> bool:
-        """Whether a job has ended yet."""
-        return self.durations.number > 0
-
-    @property
-    def likely_age(self) -> float | None:
-        """Seconds a job takes on the average, as far as that is known."""
-        return self.ages.mean if self.ages else None
-
-    def answered(self, after: float, age: float, *, ended: bool) -> None:
-        """
-        Take an answer into account.
-
-        :param after: the age at which the job was seen unfinished before.
-        :param age: at which it was asked, in seconds since its submission.
-        :param ended: whether it had ended.
-        """
-        self._calls += 1
-        self._news += 1
-        if ended:
-            self._ends += 1
-            self.durations.ended(after, age)
-
-    def fetched(self) -> None:
-        """Take it that a job was asked that was known to have ended: a call more, and nothing new."""
-        self._calls += 1
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what was seen and spent as plain JSON."""
-        return {"durations": self.durations.to_json(), "spent": [self._calls, self._ends, round(self._price, 6)]}
-
-    @classmethod
-    def from_json(cls, kept: Mapping[str, Any], calls_per_document: float) -> BatchPacer:
-        """
-        Return the pacer that goes on where another one stopped.
-
-        :param kept: what :meth:`to_json` returned there.
-        :param calls_per_document: how many polls per job to aim at.
-        """
-        pacer = cls(calls_per_document, Durations.from_json(kept.get("durations") or {}))
-        calls, ends, price = kept.get("spent") or (0, 0, LEAST_PRICE)
-        pacer._calls, pacer._ends, pacer._price = int(calls), int(ends), float(price)
-        return pacer
-
-    def learn(self, unfinished: Sequence[float]) -> bool:
-        """
-        Draw the conclusions, where there are answers enough that are new.
-
-        :param unfinished: the ages at which running jobs were last seen unfinished.
-        :returns: whether the ages at which to ask are others now.
-        """
-        if not self.knows or (self.ages is not None and self._news < min(max(self.durations.number // 8, 1), 16)):
-            return False
-        self._news = 0
-        shares = self.durations.estimate(unfinished)
-        # While little is known, lateness costs more than calls.
-        # What was spent beyond the aim, or saved, is made up for.
-        owed = self._calls - self._aim * self._ends
-        eager = self._aim * (1 + EAGER / (EAGER + self._ends))
-        aim = max(1.0, eager - owed / (REPAID_WITHIN + self._ends / 4))
-        ages = asking_ages(shares, self._price)
-        for _ in range(12):
-            least = LEAST_PRICE * ages.mean
-            if ages.calls > aim * 1.02:
-                self._price = max(self._price, least) * 1.3
-            elif self._price > least and ages.calls < aim * 0.95:
-                self._price = max(least, self._price / 1.2)
-            elif self._price < least:
-                self._price = least
-            else:
-                break
-            tried, ages = ages, asking_ages(shares, self._price)
-            if tried.calls < aim * 0.95 and ages.calls > aim * 1.02:
-                break
-        self.ages = ages
-        return True
 
 
 @dataclass(slots=True)
@@ -180,6 +72,10 @@ class BatchPolls:
         self._in_vain = 0
         """How many of those that are being asked will likely not have ended."""
         self._unlikely: set[str] = set()
+        self._places: int | None = None
+        self._ages: AskingAges | None = None
+        self._is_outdated = True
+        """Whether the plans follow from what was known before."""
 
     def __len__(self) -> int:
         """How many jobs are waited for."""
@@ -194,7 +90,7 @@ class BatchPolls:
         """
         ages = {key: job.unfinished for jobs in (self._waiting, self._asking) for key, job in jobs.items()}
         known = {key: round(age, 3) for key, age in (self._elsewhere | ages).items() if age > 0}
-        return {**self.pacer.to_json(), "unfinished": known}
+        return {**self.pacer.to_json(), "unfinished": known, "places": self._places}
 
     @classmethod
     def from_json(
@@ -210,7 +106,21 @@ class BatchPolls:
         pacer = BatchPacer.from_json(kept, calls_per_document)
         polls = cls(pacer, {str(key): float(age) for key, age in (kept.get("unfinished") or {}).items()})
         pacer.learn(list(polls._elsewhere.values()))
+        polls.follow_to_the_end(kept.get("places"))
         return polls
+
+    def follow_to_the_end(self, places: int | None) -> None:
+        """
+        Say whether the batch ends with the jobs that are waited for.
+
+        A job that is found late keeps one of many places empty; where no other waits for a place, it keeps the batch.
+        So the fewer are left, the more closely they are followed.
+
+        :param places: how many jobs there may be at once; ``None`` where there is more to submit.
+        """
+        if places != self._places:
+            self._places = places
+            self._is_outdated = True
 
     def follow(self, key: str, started_at: float, deadline: float | None, *, over: bool = False) -> None:
         """
@@ -229,6 +139,7 @@ class BatchPolls:
             self._want(key, job, started_at)
         else:
             self._plan(key, job)
+        self._number_changed()
 
     def take_due(self, now: float, most: int | None = None) -> list[str]:
         """
@@ -237,9 +148,10 @@ class BatchPolls:
         :param now: the time.
         :param most: how many may be asked; ``None`` for all.
         """
+        self._bring_up_to_date()
         due: list[str] = []
         put_off: list[tuple[float, str, int]] = []
-        room = max(1, len(self) // AT_A_TIME) - self._in_vain
+        room = self._most_in_vain - self._in_vain
         while self._queue and self._queue[0][0] <= now and (most is None or len(due) < most):
             entry = heapq.heappop(self._queue)
             _, key, version = entry
@@ -262,6 +174,11 @@ class BatchPolls:
             heapq.heappush(self._queue, entry)
         return due
 
+    @property
+    def _most_in_vain(self) -> int:
+        """Of the asks that will likely be in vain, so many are made at a time."""
+        return math.isqrt(len(self))
+
     def _is_promising(self, job: _Job, now: float) -> bool:
         """Whether an answer will likely be the last: the deadline is here, it is over, or it has likely ended."""
         if now >= job.deadline or job.is_over:
@@ -275,6 +192,7 @@ class BatchPolls:
 
         :param now: the time.
         """
+        self._bring_up_to_date()
         return sum(job.due <= now and self._is_promising(job, now) for job in self._waiting.values())
 
     def next_due(self, now: float) -> float | None:
@@ -283,6 +201,7 @@ class BatchPolls:
 
         :param now: the time.
         """
+        self._bring_up_to_date()
         if not self.pacer.knows and self._waiting and not self._asking:
             self._plan_probe(now)
         while self._queue:
@@ -291,7 +210,7 @@ class BatchPolls:
             if job is None or job.version != version:
                 heapq.heappop(self._queue)
                 continue
-            if due <= now and self._in_vain and self._in_vain >= max(1, len(self) // AT_A_TIME):
+            if due <= now and self._in_vain and self._in_vain >= self._most_in_vain:
                 # Those that are due wait for the answers of others of their age.
                 later = [each.due for each in self._waiting.values() if now < each.due < math.inf]
                 return min(later, default=None)
@@ -357,6 +276,7 @@ class BatchPolls:
         else:
             self.pacer.answered(job.unfinished, age, ended=True)
             self._conclude()
+        self._number_changed()
         return job.unfinished, age
 
     def forget(self, key: str) -> None:
@@ -369,6 +289,7 @@ class BatchPolls:
             self._take_back(key)
         self._waiting.pop(key, None)
         self._elsewhere.pop(key, None)
+        self._number_changed()
 
     def soonest(self, number: int) -> list[tuple[str, float]]:
         """
@@ -376,6 +297,7 @@ class BatchPolls:
 
         :param number: of how many.
         """
+        self._bring_up_to_date()
         jobs = heapq.nsmallest(number, self._waiting.items(), key=lambda item: (item[1].due, item[1].started_at))
         return [(key, job.due if math.isfinite(job.due) else job.started_at + FIRST_PROBE) for key, job in jobs]
 
@@ -388,13 +310,25 @@ class BatchPolls:
     def _conclude(self) -> None:
         jobs = [*self._waiting.values(), *self._asking.values()]
         if self.pacer.learn([*(job.unfinished for job in jobs), *self._elsewhere.values()]):
-            for key, job in self._waiting.items():
-                if not job.is_over:
-                    self._plan(key, job)
+            self._is_outdated = True
+
+    def _number_changed(self) -> None:
+        if self._places is not None:
+            self._is_outdated = True
+
+    def _bring_up_to_date(self) -> None:
+        """Draw the conclusions for all jobs, once for all that was learned since."""
+        if not self._is_outdated:
+            return
+        self._is_outdated = False
+        # By the root: to follow them as closely as they weigh would cost more calls than the aim allows for.
+        self._ages = self.pacer.ages_when(math.sqrt((self._places or 0) / max(len(self), 1)))
+        for key, job in self._waiting.items():
+            if not job.is_over:
+                self._plan(key, job)
 
     def _plan(self, key: str, job: _Job) -> None:
-        ages = self.pacer.ages
-        self._want(key, job, None if ages is None else job.started_at + ages.after(job.unfinished))
+        self._want(key, job, None if self._ages is None else job.started_at + self._ages.after(job.unfinished))
 
     def _want(self, key: str, job: _Job, at: float | None) -> None:
         job.wanted = at

@@ -10,7 +10,7 @@ import msgspec
 
 from airflow_provider_asposeocr.api.checks import parse_settings
 from airflow_provider_asposeocr.api.endpoints import Endpoint
-from airflow_provider_asposeocr.api.pacing import DEFAULT_CALLS_PER_DOCUMENT
+from airflow_provider_asposeocr.api.pacer import DEFAULT_CALLS_PER_DOCUMENT
 from airflow_provider_asposeocr.api.polling import REPLICA_LAG, PollSchedule
 from airflow_provider_asposeocr.api.settings import Settings
 from airflow_provider_asposeocr.api.values import Value

@@ -183,6 +183,7 @@ class BatchRun:
             self._submitting += 1
             self.gate.submitting(now)
             self._start(self._submit(document))
+        self.polls.follow_to_the_end(None if self._more else self._plan.max_concurrency)
         if self.gate.poll_at() <= now:
             # After a failure one goes first.
             for key in self.polls.take_due(now, 1 if self.gate.polls.failures else None):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_asposeocr.api.checks import endpoint_named
-from airflow_provider_asposeocr.api.pacing import DEFAULT_CALLS_PER_DOCUMENT
+from airflow_provider_asposeocr.api.pacer import DEFAULT_CALLS_PER_DOCUMENT
 from airflow_provider_asposeocr.api.waiting import time_limit
 from airflow_provider_asposeocr.batches.beginning import Start, drawn_up, frozen, gone_on_with, header_of
 from airflow_provider_asposeocr.batches.deferring import LEAST_DEFERRAL, standing, start_of, taken_up, trigger_for

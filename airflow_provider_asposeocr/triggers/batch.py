@@ -10,7 +10,8 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_asposeocr.api.pacing import DEFAULT_CALLS_PER_DOCUMENT, BatchPolls
+from airflow_provider_asposeocr.api.pacer import DEFAULT_CALLS_PER_DOCUMENT
+from airflow_provider_asposeocr.api.pacing import BatchPolls
 from airflow_provider_asposeocr.api.polling import PollVerdict, is_transient
 from airflow_provider_asposeocr.api.results import OcrTask
 from airflow_provider_asposeocr.api.waiting import Waiting

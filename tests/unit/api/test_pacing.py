@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from airflow_provider_asposeocr.api.durations import Durations
-from airflow_provider_asposeocr.api.pacing import BatchPacer, BatchPolls
+from airflow_provider_asposeocr.api.pacer import BatchPacer
+from airflow_provider_asposeocr.api.pacing import BatchPolls
 
 DOCUMENTS = 200
 POLL = 0.02
@@ -29,6 +30,8 @@ class Simulation:
     at_once: int
     documents: int = DOCUMENTS
     calls_per_document: float = 2.6
+    knows_its_end: bool = True
+    """Whether it says when there is nothing more to submit."""
     calls: int = 0
     delays: dict[int, float] = field(default_factory=dict)
     """By document: how long after its end its job was found."""
@@ -45,6 +48,8 @@ class Simulation:
             while submitted < self.documents and in_flight < self.at_once:
                 heapq.heappush(busy, (now + SUBMISSION, True, submitted))
                 submitted, in_flight = submitted + 1, in_flight + 1
+            if self.knows_its_end and submitted == self.documents:
+                polls.follow_to_the_end(self.at_once)
             for key in polls.take_due(now):
                 self.calls += 1
                 heapq.heappush(busy, (now + POLL, False, int(key)))
@@ -88,6 +93,22 @@ def test_jobs_as_they_are(at_once: int, seed: int) -> None:
     simulation.run()
     assert simulation.calls <= 2.9 * DOCUMENTS
     assert sum(simulation.delays.values()) <= 3.0 * DOCUMENTS
+
+
+def test_the_last_jobs_are_followed_closely() -> None:
+    """The end of a batch waits for its last job: with nothing more to submit, that is found sooner."""
+    dice = random.Random(1)
+    durations = [dice.lognormvariate(math.log(4), 0.8) for _ in range(DOCUMENTS)]
+    late, calls = {}, {}
+    for knows_its_end in (False, True):
+        found = []
+        for last in (15.0, 20.0, 25.0, 30.0, 35.0):
+            simulation = Simulation([*durations[:-1], last].__getitem__, 16, knows_its_end=knows_its_end)
+            simulation.run()
+            found.append((simulation.delays[DOCUMENTS - 1], simulation.calls))
+        late[knows_its_end], calls[knows_its_end] = (sum(each) for each in zip(*found, strict=True))
+    assert late[True] < late[False] * 0.75
+    assert calls[True] < calls[False] * 1.05
 
 
 def test_jobs_that_become_shorter() -> None:
@@ -274,3 +295,16 @@ class TestHandingOver:
         due = polls.next_due(0.0)
         assert due is not None
         assert 1.9 < due < 2.2
+
+    def test_who_goes_on_with_the_last_jobs_follows_them_as_closely(self) -> None:
+        """A trigger is told that nothing follows, and at how many places there were jobs before."""
+        pacer = BatchPacer(durations=Durations.from_json({"seen": [[at / 2, at / 2 + 2] for at in range(1, 60)]}))
+        pacer.learn(())
+        usual, last = BatchPolls(pacer, {"a": 12.0}), BatchPolls(pacer, {"a": 12.0})
+        last.follow_to_the_end(16)
+        dues = []
+        for polls in (usual, last, BatchPolls.from_json(json.loads(json.dumps(last.to_json())))):
+            polls.follow("a", 0.0, None)
+            dues.append(polls.soonest(1)[0][1])
+        assert dues[1] < dues[0]
+        assert dues[2] == pytest.approx(dues[1], rel=0.2)

@@ -166,7 +166,7 @@ class TestCalls:
 
         async def noting(*args: Any) -> Any:
             nonlocal polls, kept
-            if batch.service.written == 150:
+            if batch.service.written >= 150 and not kept:
                 # What another process would find.
                 shutil.copytree(tmp_path, left)
                 polls, kept = batch.service.polls, copy.deepcopy(batch.store.kept)
