@@ -41,7 +41,6 @@ from airflow_provider_asposeocr.jobs.kills import Kill, sleep_until_stopped
 from airflow_provider_asposeocr.jobs.reports import JobReports
 from airflow_provider_asposeocr.jobs.result_link import RESULT_LINKS
 from airflow_provider_asposeocr.storage.results import DEFAULT_MAX_XCOM_BYTES
-from airflow_provider_asposeocr.triggers.aspose_ocr import AsposeOcrTaskTrigger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -354,6 +353,9 @@ class OcrJobOperator(JobReports, BaseOperator):
         return True
 
     def _defer(self, job: OcrJob, next_poll_at: float) -> NoReturn:
+        # Airflow's triggers are a sixth of what a DAG file would pay for importing the operators.
+        from airflow_provider_asposeocr.triggers.aspose_ocr import AsposeOcrTaskTrigger  # noqa: PLC0415
+
         told(self.log, Event.JOB_DEFERRED, "%s job %s is still running: deferring.", *job.ids.values(), **job.ids)
         self.defer(
             trigger=AsposeOcrTaskTrigger(
