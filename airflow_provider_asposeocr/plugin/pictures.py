@@ -34,6 +34,8 @@ _LONGEST_EDGE = 2000
 """Pixels of a picture that was drawn."""
 _MOST_PIXELS = 100_000_000
 """Of an image that is drawn at all."""
+_MOST_TIFF_PAGES = 1000
+"""Of a TIFF: each is looked for from the first one on, past all that were found."""
 _LARGEST_PDF = 128 * 1024 * 1024
 _drawing = threading.BoundedSemaphore(2)
 _pdfium = threading.Lock()
@@ -116,6 +118,8 @@ def _smaller(found: Document, facts: ImageFacts, page: int) -> bytes:
 
 
 def _turn_to(image: Any, page: int) -> None:
+    if page > _MOST_TIFF_PAGES:
+        raise NotShownError(f"Of a TIFF the first {_MOST_TIFF_PAGES:,} pages are drawn.")
     try:
         image.seek(page - 1)
     except EOFError:

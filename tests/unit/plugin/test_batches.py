@@ -133,6 +133,19 @@ def test_documents_are_those_that_the_task_was_told_to_read(viewer, batch, out, 
     assert viewer.get(f"{page}/picture", params={**QUERY, "document": 0}).content == png
 
 
+def test_of_a_manifest_of_empty_lines_a_bounded_part_is_looked_through(viewer, batch, out):
+    page = batch()
+    (out / "manifest.jsonl").write_bytes(b"\n" * 600_000)
+    assert "after=500000" in shown(viewer, page)
+
+
+def test_a_manifest_without_ends_of_lines_is_not_read_whole(viewer, batch, out):
+    page = batch()
+    (out / "manifest.jsonl").write_bytes(b"a" * (5 * 1024 * 1024))
+    for query in ({}, {"document": 0}, {"after": 1}):
+        assert "cannot be read from here (ValueError)" in shown(viewer, page, **query)
+
+
 @pytest.mark.parametrize(
     ("images", "image"),
     [
