@@ -19,6 +19,7 @@ from airflow_provider_asposeocr.exceptions import AsposeOcrInputError
 from airflow_provider_asposeocr.extras import module_of_extra
 from airflow_provider_asposeocr.plugin.refusals import NotShownError
 from airflow_provider_asposeocr.storage.documents import Document
+from airflow_provider_asposeocr.storage.previews import thumbnail
 
 SHOWN_BY_BROWSERS = {
     "PNG": "image/png",
@@ -150,18 +151,13 @@ def _pdf_page(found: Document, page: int) -> bytes:
 
 
 def _jpeg(image: Any, pillow: Any) -> bytes:
-    if image.mode in ("I;16B", "I;16L", "I;16N"):
-        # Pillow makes no such image smaller.
-        image = image.convert("I")
-    image.thumbnail((_LONGEST_EDGE, _LONGEST_EDGE), resample=pillow.Resampling.BOX, reducing_gap=2.0)
+    image = thumbnail(image, _LONGEST_EDGE, resample=pillow.Resampling.BOX, reducing_gap=2.0)
     if image.mode in ("RGBA", "LA", "PA", "P"):
         # What is transparent lies on white paper.
         image = image.convert("RGBA")
         paper = pillow.new("RGB", image.size, "white")
         paper.paste(image, mask=image.getchannel("A"))
         image = paper
-    if image.mode.startswith("I"):
-        image = image.point(lambda shade: shade / 256).convert("L")
     file = io.BytesIO()
     (image if image.mode in ("L", "RGB") else image.convert("RGB")).save(file, "JPEG", quality=85)
     return file.getvalue()

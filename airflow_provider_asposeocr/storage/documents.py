@@ -28,7 +28,7 @@ except ImportError:  # Airflow 2.11
 from airflow_provider_asposeocr.api.formats import IMAGE_FORMATS
 from airflow_provider_asposeocr.api.images import HEAD_SIZE, ImageFacts, image_facts, with_directory
 from airflow_provider_asposeocr.exceptions import AsposeOcrInputError
-from airflow_provider_asposeocr.storage.failures import NOTHING_SENT, before_sending
+from airflow_provider_asposeocr.storage.failures import NOTHING_SENT, NOTHING_SUBMITTED, before_sending
 from airflow_provider_asposeocr.storage.lineage import LOCAL_PROTOCOLS, open_untracked
 
 _BLOCK = 1024 * 1024
@@ -130,7 +130,8 @@ def storage_path(path: Any, storage_conn_id: str | None = None) -> ObjectStorage
     if isinstance(path, ObjectStoragePath):
         return path
     text = str(path)
-    scheme = urlsplit(text).scheme
+    with before_sending(f"{path} is no path or URI"):
+        scheme = urlsplit(text).scheme
     if text and not scheme:
         # Airflow 2.11 takes a relative path to begin at the root.
         text = os.path.abspath(text)  # noqa: PTH100 - resolves no links
@@ -179,8 +180,7 @@ def _stored(name: str, path: ObjectStoragePath) -> Document:
 @contextmanager
 def _opened(name: str, path: ObjectStoragePath) -> Iterator[BinaryIO]:
     """Open a document. What breaks while it is read, be it to send it, is said as ours: it is not a broken exchange."""
-    so = "Nothing was submitted or billed."
-    with before_sending(f"{name} cannot be read", name, so=so), open_untracked(path, "rb") as file:
+    with before_sending(f"{name} cannot be read", name, so=NOTHING_SUBMITTED), open_untracked(path, "rb") as file:
         yield file
 
 

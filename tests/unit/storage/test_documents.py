@@ -206,6 +206,7 @@ def bad_images(tmp_path):
         "pipe": (Unseekable(), "cannot seek"),
         "text file": (io.StringIO("just a text"), "must be opened in binary mode"),
         "NUL": ("a\0b.png", "cannot be opened|no file"),
+        "brackets for a host": ("//[scans]/a.png", "is no path or URI"),
     }
 
 
@@ -213,7 +214,8 @@ def bad_images(tmp_path):
     "what",
     ["missing", "missing file URI", "missing in memory", "missing folder", "below a file", "folder",
      "folder of the working directory", "empty", "empty bytes", "empty file", "text", "PDF", "unknown scheme",
-     "no path", "blank path", "None", "number", "list", "pipe", "text file", "NUL"],
+     "no path", "blank path", "None", "number", "list", "pipe", "text file", "NUL",
+     "brackets for a host"],
 )  # fmt: skip
 def test_refused_before_anything_is_sent(hook, emulator, tmp_path, what):
     """What is no document is refused before anything is sent."""
