@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 from airflow.providers.common.compat.sdk import conf
@@ -202,6 +203,18 @@ def opened(path: ObjectStoragePath) -> Any:
     """
     with _said("The file"):
         return open_untracked(path, "rb")
+
+
+def begun(content: Iterator[bytes]) -> Iterator[bytes]:
+    """
+    Return the same content with its first block read: what cannot be read is said while there is no answer yet.
+
+    :param content: of a file, in blocks.
+    :raises NotShownError: where it is not there any more, or its storage not well.
+    """
+    with _said("The file"):
+        first = next(content, b"")
+    return chain((first,), content)
 
 
 def beginning_of(path: ObjectStoragePath, most: int) -> tuple[str, bool]:
