@@ -61,6 +61,8 @@ def arguments_of(returned: Any, document: str, allowed: Collection[str]) -> dict
                 f"The function returned a {type(arguments[name]).__name__} as `{name}`: it must be {wanted}. "
                 f"{NOTHING_SENT}"
             )
+    if arguments.get("max_xcom_bytes", 0) < 0:
+        raise AsposeOcrInputError(f"The function returned a `max_xcom_bytes` below 0. {NOTHING_SENT}")
     if document not in arguments:
         raise AsposeOcrInputError(f"The function returned arguments, but no `{document}` among them. {NOTHING_SENT}")
     arguments[document] = _checked(arguments[document], document)

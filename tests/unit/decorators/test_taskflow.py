@@ -136,6 +136,7 @@ class TestWrongReturns:
             ({"image": "a.png", "max_xcom_bytes": "9"}, "a str as `max_xcom_bytes`: it must be int"),
             ({"image": "a.png", "settings": {("a",): 1}}, "`settings` that cannot be written as JSON"),
             ({"image": "a.png", "settings": {"language": object()}}, "it holds a object"),
+            ({"image": "a.png", "max_xcom_bytes": -1}, "`max_xcom_bytes` below 0"),
             ({"image": "a.png", "output_path": 5}, "a int as `output_path`: it must be str or .* or None"),
         ],
     )
