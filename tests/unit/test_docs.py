@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_asposeocr.api.endpoints import ENDPOINTS
 from airflow_provider_asposeocr.events import Event
 
 ROOT = Path(__file__).parents[2]
@@ -82,6 +83,11 @@ def test_the_guide_has_the_names_of_all_log_lines() -> None:
     source = "".join(file.read_text() for file in PACKAGE.rglob("*.py"))
     assert told == {event.value for event in Event if f"Event.{event.name}" in source}
     assert told == {event.value for event in Event}
+
+
+def test_the_guide_of_the_connection_names_each_evaluation_endpoint() -> None:
+    page = (DOCS / "connection.md").read_text()
+    assert [row.trial for row in ENDPOINTS.values() if row.trial and f"`{row.trial}`" not in page] == []
 
 
 @pytest.mark.parametrize(
