@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ from airflow_provider_asposeocr.storage.failures import NOTHING_SENT, NOTHING_SU
 from airflow_provider_asposeocr.storage.lineage import LOCAL_PROTOCOLS, open_untracked
 
 _BLOCK = 1024 * 1024
+_DROPPED = re.compile(r"[\t\r\n]")
 
 
 @dataclass(slots=True)
@@ -140,7 +142,7 @@ def storage_path(path: Any, storage_conn_id: str | None = None) -> ObjectStorage
         attach("file", fs=LocalFileSystem())
     with before_sending(f"{path} cannot be opened"):
         try:
-            stored = ObjectStoragePath(text, conn_id=storage_conn_id)
+            stored = _path(text, storage_conn_id)
             # Airflow 2.11 looks for what opens it only now.
             _ = stored.fs
             return stored
@@ -149,6 +151,18 @@ def storage_path(path: Any, storage_conn_id: str | None = None) -> ObjectStorage
                 f"{path} cannot be opened: {error}. Install the Airflow provider of that storage "
                 f"(such as apache-airflow-providers-amazon[s3fs] for s3://). {NOTHING_SENT}"
             ) from error
+
+
+def _path(text: str, conn_id: str | None) -> ObjectStoragePath:
+    """A path as it is spelt: tabs and ends of lines are dropped from what is read as a URI, which is another file's."""
+    dropped = _DROPPED.search(text)
+    if dropped is None:
+        return ObjectStoragePath(text, conn_id=conn_id)
+    at = text.rfind("/", 0, dropped.start()) + 1
+    start, rest = text[:at], text[at:]
+    if start in ("", "//") or start.endswith("://"):
+        raise ValueError("its scheme or its bucket holds a tab or an end of a line")
+    return ObjectStoragePath(start, conn_id=conn_id) / rest
 
 
 def _stored(name: str, path: ObjectStoragePath) -> Document:
