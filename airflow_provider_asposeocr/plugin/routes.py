@@ -88,6 +88,9 @@ def _key(dag_id: str, task_id: str, run_id: str, map_index: str = "-1") -> TaskI
     number = "-1" if map_index == _UNFILLED else map_index
     if not number.removeprefix("-").isascii() or not number.removeprefix("-").isdigit() or len(number) > 9:
         raise HTTPException(404, "There is no such task instance.")
+    if "\0" in f"{dag_id}{task_id}{run_id}":
+        # PostgreSQL takes no such text, not even to look for it.
+        raise HTTPException(404, "There is no such task instance.")
     if dag_id == "~":
         # Airflow's sign for all DAGs, for which its check means another thing.
         raise HTTPException(404, "There is no such DAG.")
