@@ -260,7 +260,9 @@ def _proxies(value: Any, conn_id: str) -> tuple[tuple[str, str], ...]:
 
 def _proxy(key: str, url: Any) -> tuple[str, str]:
     if not _PROXIED.fullmatch(key):
-        raise ValueError(f"{key!r:.60} is neither a scheme (https, http, all) nor a scheme and a host")
+        # Who has mixed up the two sides has a password in it.
+        name = "a name that holds an @" if "@" in key else f"{key!r:.60}"
+        raise ValueError(f"{name} is neither a scheme (https, http, all) nor a scheme and a host")
     if not isinstance(url, str):
         raise ValueError(f"what stands for {key!r:.60} is no text")
     try:

@@ -32,7 +32,6 @@ class Event(enum.StrEnum):
     DOCUMENT_FAILED = "aspose_ocr.document.failed"
     RECORD_FAILED = "aspose_ocr.record.failed"
     TASK_INTERRUPTED = "aspose_ocr.task.interrupted"
-    TRIGGER_FAILED = "aspose_ocr.trigger.failed"
     BATCH_PROGRESS = "aspose_ocr.batch.progress"
     BATCH_DEFERRED = "aspose_ocr.batch.deferred"
     BATCH_STOPPED = "aspose_ocr.batch.stopped"

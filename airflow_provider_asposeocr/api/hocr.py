@@ -67,7 +67,7 @@ def pages_from_hocr(text: str) -> list[HocrPage]:
     Return the pages of an hOCR result. One without pages is one page.
 
     :param text: the hOCR.
-    :raises ValueError: where it is not well-formed, or declares entities.
+    :raises ValueError: where it is not well-formed, or declares what unfolds.
     """
     root = _parsed(text)
     sheets = list(_outermost(root, _PAGES)) or [root]
@@ -81,16 +81,21 @@ def blocks_from_hocr(text: str) -> list[dict[str, Any]]:
     The text keeps its lines.
 
     :param text: the hOCR.
-    :raises ValueError: where it is not well-formed, or declares entities.
+    :raises ValueError: where it is not well-formed, or declares what unfolds.
     """
     return [{"rect": _bbox(element), "text": _text(element)} for element in _outermost(_parsed(text), _BLOCKS)]
 
 
 def _parsed(text: str) -> ElementTree.Element:
-    if "<!ENTITY" in text:
-        raise ValueError("it declares entities, which hOCR does not need")
+    if "\0" in text:
+        # XML has none: the parser would take it for UTF-16, and find other words in it than are looked for here.
+        raise ValueError("it is not well-formed XML: it holds NUL characters")
+    if "<!ENTITY" in text or "<!ATTLIST" in text:
+        # An entity is unfolded wherever it stands, the default value of an attribute in every element.
+        raise ValueError("it declares entities or attributes, which hOCR does not need")
     try:
-        return ElementTree.fromstring(text.encode())  # noqa: S314 - entities are refused above
+        # As text: it is decoded already, whatever encoding it names.
+        return ElementTree.fromstring(text)  # noqa: S314 - what unfolds is refused above
     except ElementTree.ParseError as error:
         raise ValueError(f"it is not well-formed XML: {error}") from None
 

@@ -47,12 +47,14 @@ def entry_of(line: bytes) -> dict[str, Any] | None:
     return entry if isinstance(entry, dict) else None
 
 
-def lines_in(path: ObjectStoragePath, offset: int = 0) -> Iterator[tuple[int, bytes]]:
+def lines_in(path: ObjectStoragePath, offset: int = 0, *, longest: int | None = None) -> Iterator[tuple[int, bytes]]:
     """
     Read a file's lines, each with the offset of the next one.
 
     :param path: which; one that is not there has none.
     :param offset: where to begin, in bytes.
+    :param longest: about how many bytes of one line are read; ``None`` for any.
+    :raises ValueError: where a line is longer.
     """
     try:
         file = open_untracked(path, "rb")
@@ -60,14 +62,20 @@ def lines_in(path: ObjectStoragePath, offset: int = 0) -> Iterator[tuple[int, by
         return
     with file as opened:
         opened.seek(offset)
-        rest = b""
+        begun, size = [b""], 0
         while block := opened.read(_BLOCK):
-            *whole, rest = (rest + block).split(b"\n")
-            for line in whole:
+            *ends, rest = block.split(b"\n")
+            for end in ends:
+                line = b"".join((*begun, end))
+                begun, size = [], 0
                 offset += len(line) + 1
                 yield offset, line
-        if rest:
-            yield offset + len(rest), rest
+            begun.append(rest)
+            size += len(rest)
+            if longest is not None and size > longest:
+                raise ValueError(f"the line at byte {offset} is longer than {longest} bytes")
+        if size:
+            yield offset + size, b"".join(begun)
 
 
 def entries_in(path: ObjectStoragePath) -> Iterator[dict[str, Any]]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import enum
 import io
 import json
 import logging
+import numbers
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
+from pydantic import BaseModel
 
 from airflow_provider_asposeocr.api.settings import Settings
 from airflow_provider_asposeocr.exceptions import AsposeOcrInputError
@@ -58,10 +61,42 @@ def arguments_of(returned: Any, document: str, allowed: Collection[str]) -> dict
                 f"The function returned a {type(arguments[name]).__name__} as `{name}`: it must be {wanted}. "
                 f"{NOTHING_SENT}"
             )
+    if arguments.get("max_xcom_bytes", 0) < 0:
+        raise AsposeOcrInputError(f"The function returned a `max_xcom_bytes` below 0. {NOTHING_SENT}")
     if document not in arguments:
         raise AsposeOcrInputError(f"The function returned arguments, but no `{document}` among them. {NOTHING_SENT}")
     arguments[document] = _checked(arguments[document], document)
+    for name in ("settings", "regions"):
+        if not isinstance(arguments.get(name), str | Settings | None):
+            arguments[name] = _written_down(arguments[name], name)
     return arguments
+
+
+def _written_down(value: Any, name: str) -> Any:
+    """
+    Settings or regions as plain JSON, once and for all: who delivers reads them again, in another process as well, and
+    after the bill.
+    """
+    try:
+        return json.loads(json.dumps(value, default=_simpler))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise AsposeOcrInputError(
+            f"The function returned `{name}` that cannot be written as JSON ({what_broke(error)}). {NOTHING_SENT}"
+        ) from None
+
+
+def _simpler(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, numbers.Real):
+        return int(value) if isinstance(value, numbers.Integral) else float(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Iterable) and not isinstance(value, bytes | bytearray | memoryview):
+        return list(value)
+    raise TypeError(f"it holds a {type(value).__name__}")
 
 
 def _checked(value: Any, document: str) -> Any:

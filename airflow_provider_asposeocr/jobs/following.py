@@ -31,6 +31,7 @@ from airflow_provider_asposeocr.events import Event, told, warned
 from airflow_provider_asposeocr.exceptions import (
     About,
     AsposeOcrError,
+    AsposeOcrInputError,
     because_of,
 )
 from airflow_provider_asposeocr.hooks.aspose_ocr import AsposeOcrHook
@@ -107,6 +108,9 @@ class OcrJobOperator(JobReports, BaseOperator):
         self.output_path = output_path
         self.storage_conn_id = storage_conn_id
         self.overwrite = overwrite
+        if not isinstance(max_xcom_bytes, int) or max_xcom_bytes < 0:
+            # It is looked at after the bill only.
+            raise AsposeOcrInputError(f"max_xcom_bytes must be a whole number from 0 on, got {max_xcom_bytes!r:.40}.")
         self.max_xcom_bytes = max_xcom_bytes
         self.deferrable = deferrable
         self.waiting = Waiting.checked(

@@ -46,6 +46,10 @@ _ON_ERROR = ("fail_at_end", "fail_fast", "skip")
 _ON_EXISTING = ("skip", "overwrite", "fail")
 _RESULTS = (None, "manifest", "parquet")
 _ON_EMPTY = ("skip", "fail", "succeed")
+_LEAST = {
+    **dict.fromkeys(("max_concurrency", "max_documents", "max_submissions", "max_calls_per_document"), 1),
+    "max_failures": 0,
+}
 
 
 class AsposeOcrBatchOperator(OcrJobOperator):
@@ -357,10 +361,12 @@ class AsposeOcrBatchOperator(OcrJobOperator):
     def _plan(self, context: Context) -> BatchPlan:
         if not self.output_path or str(self.output_path).strip() == "None":
             raise AsposeOcrInputError(f"A batch needs output_path, the folder for its results. {NOTHING_SENT}")
-        for name in ("max_concurrency", "max_documents", "max_submissions", "max_calls_per_document"):
+        for name, least in _LEAST.items():
             value = getattr(self, name)
-            if value is not None and not value >= 1:
-                raise AsposeOcrInputError(f"{name} must be at least 1, got {value}. {NOTHING_SENT}")
+            if value is not None and not (isinstance(value, int | float) and value >= least):
+                raise AsposeOcrInputError(
+                    f"{name} must be a number, at least {least}, got {value!r:.40}. {NOTHING_SENT}"
+                )
         for name, allowed in (("on_error", _ON_ERROR), ("on_existing", _ON_EXISTING), ("on_empty", _ON_EMPTY)):
             if getattr(self, name) not in allowed:
                 raise AsposeOcrInputError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}.")

@@ -12,7 +12,7 @@ from airflow_provider_asposeocr.jobs.memory import SubmissionMemory
 from airflow_provider_asposeocr.jobs.record import SubmissionRecord
 from airflow_provider_asposeocr.operators.document import AsposeOcrOperator
 from airflow_provider_asposeocr.storage.documents import document
-from airflow_provider_asposeocr.storage.failures import NOTHING_SENT, what_broke
+from airflow_provider_asposeocr.storage.failures import NOTHING_SENT, NOTHING_SUBMITTED, what_broke
 from airflow_provider_asposeocr.storage.previews import EXTENSION, preview_files, require_places, write_preview
 from airflow_provider_asposeocr.storage.results import OutputFiles
 
@@ -55,8 +55,10 @@ class AsposeOcrPreviewOperator(AsposeOcrOperator):
                     raise AsposeOcrError("the document has changed since it was submitted")
                 return {"preview": write_preview(source, task, job.endpoint, xcom, files)}
             except AsposeOcrError as error:
-                # Those of documents and extras say at their end that nothing was sent.
-                why = error.message.partition(NOTHING_SENT.rstrip("."))[0].strip()
+                # Those of documents and extras say at their end that nothing was sent, or submitted.
+                why = error.message
+                for so in (NOTHING_SENT, NOTHING_SUBMITTED):
+                    why = why.partition(so.rstrip("."))[0].strip()
             except Exception as error:  # noqa: BLE001 - the results are paid for, and delivered
                 why = what_broke(error)
         warning = f"There is no picture of what was read (preview=True): {why.rstrip('.')}."

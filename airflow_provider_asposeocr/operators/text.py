@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
@@ -69,7 +69,8 @@ class AsposeOcrRecognizeRegionsOperator(AsposeOcrPreviewOperator, AsposeOcrTextO
 
     def __init__(self, *, regions: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.regions = regions
+        # What can be read once only would be gone when the result is delivered.
+        self.regions = list(regions) if isinstance(regions, Iterator) else regions
 
     def execute(self, context: Context) -> dict[str, Any]:
         """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_asposeocr.batches.lines import entry_of, lines_in
@@ -17,6 +18,10 @@ LINES = 100
 """On a page."""
 _MOST_READ = 64 * 1024 * 1024
 """Bytes that one request looks through for lines that match."""
+_MOST_LINES = 500_000
+"""Likewise, where they are short."""
+_LONGEST_LINE = 4 * 1024 * 1024
+"""Bytes of one line: a file of a single one is none that a batch has written, and would be read whole."""
 
 
 @dataclass(slots=True)
@@ -45,8 +50,8 @@ def page_of(path: ObjectStoragePath, after: int, words: str, status: str) -> Man
     page, begins = ManifestPage(), _line_start(path, after)
     sought = words.casefold()
     try:
-        for ends, line in lines_in(path, begins):
-            if len(page.lines) == LINES or begins - after > _MOST_READ:
+        for count, (ends, line) in enumerate(_lines_in(path, begins)):
+            if len(page.lines) == LINES or begins - after > _MOST_READ or count == _MOST_LINES:
                 page.following = begins
                 break
             entry = _entry_of(line)
@@ -68,12 +73,15 @@ def document_at(path: ObjectStoragePath, offset: int) -> Mapping[str, Any]:
     """
     if _line_start(path, offset) == offset:
         try:
-            entry = next((_entry_of(line) for _, line in lines_in(path, offset)), None)
+            entry = next((_entry_of(line) for _, line in _lines_in(path, offset)), None)
         except Exception as error:
             raise _unreadable(error) from error
         if entry is not None:
             return entry
     raise NotShownError("There is no such document in the manifest; it may have been written anew.")
+
+
+_lines_in = partial(lines_in, longest=_LONGEST_LINE)
 
 
 def _entry_of(line: bytes) -> dict[str, Any] | None:
@@ -90,7 +98,7 @@ def _line_start(path: ObjectStoragePath, offset: int) -> int:
     if offset == 0:
         return 0
     try:
-        return next((ends for ends, _ in lines_in(path, offset - 1)), offset - 1)
+        return next((ends for ends, _ in _lines_in(path, offset - 1)), offset - 1)
     except Exception as error:
         raise _unreadable(error) from error
 

@@ -118,7 +118,9 @@ def sheets_of_hocr(pages: Sequence[HocrPage], notes: list[str]) -> list[Sheet]:
 
 
 def _sheet(page: HocrPage, notes: list[str]) -> Sheet:
-    size = (page.rect[2], page.rect[3]) if page.rect and page.rect[2] > 0 and page.rect[3] > 0 else None
+    place = rect_of(page.rect)
+    right, bottom = (place.x + place.width, place.y + place.height) if place else (0, 0)
+    size = (right, bottom) if right > 0 and bottom > 0 else None
     words = sum(len(line) for block in page.blocks for line in block.lines)
     if words > MOST_WORDS:
         notes.append(f"The page has {words:,} words: their boxes are left out, those of the regions are drawn.")

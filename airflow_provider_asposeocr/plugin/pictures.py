@@ -19,6 +19,7 @@ from airflow_provider_asposeocr.exceptions import AsposeOcrInputError
 from airflow_provider_asposeocr.extras import module_of_extra
 from airflow_provider_asposeocr.plugin.refusals import NotShownError
 from airflow_provider_asposeocr.storage.documents import Document
+from airflow_provider_asposeocr.storage.previews import thumbnail
 
 SHOWN_BY_BROWSERS = {
     "PNG": "image/png",
@@ -34,6 +35,8 @@ _LONGEST_EDGE = 2000
 """Pixels of a picture that was drawn."""
 _MOST_PIXELS = 100_000_000
 """Of an image that is drawn at all."""
+_MOST_TIFF_PAGES = 1000
+"""Of a TIFF: each is looked for from the first one on, past all that were found."""
 _LARGEST_PDF = 128 * 1024 * 1024
 _drawing = threading.BoundedSemaphore(2)
 _pdfium = threading.Lock()
@@ -116,6 +119,8 @@ def _smaller(found: Document, facts: ImageFacts, page: int) -> bytes:
 
 
 def _turn_to(image: Any, page: int) -> None:
+    if page > _MOST_TIFF_PAGES:
+        raise NotShownError(f"Of a TIFF the first {_MOST_TIFF_PAGES:,} pages are drawn.")
     try:
         image.seek(page - 1)
     except EOFError:
@@ -146,18 +151,13 @@ def _pdf_page(found: Document, page: int) -> bytes:
 
 
 def _jpeg(image: Any, pillow: Any) -> bytes:
-    if image.mode in ("I;16B", "I;16L", "I;16N"):
-        # Pillow makes no such image smaller.
-        image = image.convert("I")
-    image.thumbnail((_LONGEST_EDGE, _LONGEST_EDGE), resample=pillow.Resampling.BOX, reducing_gap=2.0)
+    image = thumbnail(image, _LONGEST_EDGE, resample=pillow.Resampling.BOX, reducing_gap=2.0)
     if image.mode in ("RGBA", "LA", "PA", "P"):
         # What is transparent lies on white paper.
         image = image.convert("RGBA")
         paper = pillow.new("RGB", image.size, "white")
         paper.paste(image, mask=image.getchannel("A"))
         image = paper
-    if image.mode.startswith("I"):
-        image = image.point(lambda shade: shade / 256).convert("L")
     file = io.BytesIO()
     (image if image.mode in ("L", "RGB") else image.convert("RGB")).save(file, "JPEG", quality=85)
     return file.getvalue()

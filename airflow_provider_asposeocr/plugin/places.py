@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 from airflow.providers.common.compat.sdk import conf
@@ -37,6 +39,8 @@ DRAWABLE = (*IMAGE_FORMATS, *PDF_FORMATS, *DJVU_FORMATS)
 MANIFEST_NAME = "manifest*.jsonl"
 _CUT = "Truncated. "
 """How a field begins that was too long for Airflow to keep."""
+_SHORT_URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(/.*)?", re.ASCII | re.DOTALL)
+"""A URI without an authority, such as ``file:/x``."""
 _DROPPED = (
     "Airflow has not kept where this task reads and writes: it drops the rendered fields of older runs "
     "([core] max_num_rendered_ti_fields_per_task). What stands in the XCom is shown; the files are where they were."
@@ -54,6 +58,9 @@ class _Spelt:
     @classmethod
     def of(cls, uri: str) -> _Spelt:
         scheme, divider, rest = uri.partition("://")
+        if not divider and (short := _SHORT_URI.match(uri)):
+            # What opens files takes it for a URI as well, and not for the name of a file.
+            return cls(short[1].lower(), short[2]) if short[2] else cls(uri, "")
         if not divider:
             return cls("file", os.path.abspath(uri))  # noqa: PTH100 - resolves no links
         if scheme in LOCAL_PROTOCOLS:
@@ -198,6 +205,18 @@ def opened(path: ObjectStoragePath) -> Any:
         return open_untracked(path, "rb")
 
 
+def begun(content: Iterator[bytes]) -> Iterator[bytes]:
+    """
+    Return the same content with its first block read: what cannot be read is said while there is no answer yet.
+
+    :param content: of a file, in blocks.
+    :raises NotShownError: where it is not there any more, or its storage not well.
+    """
+    with _said("The file"):
+        first = next(content, b"")
+    return chain((first,), content)
+
+
 def beginning_of(path: ObjectStoragePath, most: int) -> tuple[str, bool]:
     """
     Return the text of a file, and whether that is all.
@@ -275,12 +294,16 @@ def _is_named(image: str, images: Any) -> bool:
         return False
     found = _Spelt.of(image)
     if images.startswith((_CUT, "[", "{")):
-        return image in images or (images.startswith(_CUT) and (not found.conn_id or f"{found.conn_id}@" in images))
+        if images.startswith(_CUT):
+            return not found.conn_id or f"{found.conn_id}@" in images
+        return any(f"{mark}{image}{mark}" in images for mark in "'\"")
     start = images.partition("*")[0].partition("?")[0].partition("[")[0]
-    root = _Spelt.of(start if start == images else posixpath.dirname(start) or "/")
+    folder, begins = (images, "") if start == images else posixpath.split(start)
+    root = _Spelt.of(folder or ".")
     if found.conn_id not in ("", own, root.conn_id):
         return False
-    return found == root or _below(found, root) is not None
+    relative = _below(found, root)
+    return found == root or (relative is not None and relative.startswith(begins))
 
 
 def _path_and_connection(value: Any) -> tuple[str, str | None]:

@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from airflow_provider_asposeocr.batches.documents import DocumentStatus
 from airflow_provider_asposeocr.plugin.manifests import document_at, page_of
 from airflow_provider_asposeocr.plugin.pictures import BLOCK, picture_of
-from airflow_provider_asposeocr.plugin.places import Places, opened
+from airflow_provider_asposeocr.plugin.places import Places, begun, opened
 from airflow_provider_asposeocr.plugin.refusals import NotShownError
 from airflow_provider_asposeocr.plugin.task_instances import Left, TaskInstanceKey, left_by
 from airflow_provider_asposeocr.plugin.views import cost_of, rounded, view_of_line, view_of_xcom
@@ -87,6 +87,9 @@ _templates.filters["rounded"] = rounded
 def _key(dag_id: str, task_id: str, run_id: str, map_index: str = "-1") -> TaskInstanceKey:
     number = "-1" if map_index == _UNFILLED else map_index
     if not number.removeprefix("-").isascii() or not number.removeprefix("-").isdigit() or len(number) > 9:
+        raise HTTPException(404, "There is no such task instance.")
+    if "\0" in f"{dag_id}{task_id}{run_id}":
+        # PostgreSQL takes no such text, not even to look for it.
         raise HTTPException(404, "There is no such task instance.")
     if dag_id == "~":
         # Airflow's sign for all DAGs, for which its check means another thing.
@@ -201,7 +204,7 @@ def _streamed(content: Iterator[bytes], media_type: str, name: str, *, attached:
         "Content-Disposition": f"{how}; filename*=UTF-8''{quote(name.encode(errors='replace'), safe='')}",
         "Content-Security-Policy": _FILE_POLICY,
     }
-    return StreamingResponse(content, media_type=media_type, headers=headers)
+    return StreamingResponse(begun(content), media_type=media_type, headers=headers)
 
 
 def _facts(left: Left) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -28,10 +29,11 @@ except ImportError:  # Airflow 2.11
 from airflow_provider_asposeocr.api.formats import IMAGE_FORMATS
 from airflow_provider_asposeocr.api.images import HEAD_SIZE, ImageFacts, image_facts, with_directory
 from airflow_provider_asposeocr.exceptions import AsposeOcrInputError
-from airflow_provider_asposeocr.storage.failures import NOTHING_SENT, before_sending
+from airflow_provider_asposeocr.storage.failures import NOTHING_SENT, NOTHING_SUBMITTED, before_sending
 from airflow_provider_asposeocr.storage.lineage import LOCAL_PROTOCOLS, open_untracked
 
 _BLOCK = 1024 * 1024
+_DROPPED = re.compile(r"[\t\r\n]")
 
 
 @dataclass(slots=True)
@@ -130,7 +132,8 @@ def storage_path(path: Any, storage_conn_id: str | None = None) -> ObjectStorage
     if isinstance(path, ObjectStoragePath):
         return path
     text = str(path)
-    scheme = urlsplit(text).scheme
+    with before_sending(f"{path} is no path or URI"):
+        scheme = urlsplit(text).scheme
     if text and not scheme:
         # Airflow 2.11 takes a relative path to begin at the root.
         text = os.path.abspath(text)  # noqa: PTH100 - resolves no links
@@ -139,7 +142,7 @@ def storage_path(path: Any, storage_conn_id: str | None = None) -> ObjectStorage
         attach("file", fs=LocalFileSystem())
     with before_sending(f"{path} cannot be opened"):
         try:
-            stored = ObjectStoragePath(text, conn_id=storage_conn_id)
+            stored = _path(text, storage_conn_id)
             # Airflow 2.11 looks for what opens it only now.
             _ = stored.fs
             return stored
@@ -148,6 +151,18 @@ def storage_path(path: Any, storage_conn_id: str | None = None) -> ObjectStorage
                 f"{path} cannot be opened: {error}. Install the Airflow provider of that storage "
                 f"(such as apache-airflow-providers-amazon[s3fs] for s3://). {NOTHING_SENT}"
             ) from error
+
+
+def _path(text: str, conn_id: str | None) -> ObjectStoragePath:
+    """A path as it is spelt: tabs and ends of lines are dropped from what is read as a URI, which is another file's."""
+    dropped = _DROPPED.search(text)
+    if dropped is None:
+        return ObjectStoragePath(text, conn_id=conn_id)
+    at = text.rfind("/", 0, dropped.start()) + 1
+    start, rest = text[:at], text[at:]
+    if start in ("", "//") or start.endswith("://"):
+        raise ValueError("its scheme or its bucket holds a tab or an end of a line")
+    return ObjectStoragePath(start, conn_id=conn_id) / rest
 
 
 def _stored(name: str, path: ObjectStoragePath) -> Document:
@@ -179,8 +194,7 @@ def _stored(name: str, path: ObjectStoragePath) -> Document:
 @contextmanager
 def _opened(name: str, path: ObjectStoragePath) -> Iterator[BinaryIO]:
     """Open a document. What breaks while it is read, be it to send it, is said as ours: it is not a broken exchange."""
-    so = "Nothing was submitted or billed."
-    with before_sending(f"{name} cannot be read", name, so=so), open_untracked(path, "rb") as file:
+    with before_sending(f"{name} cannot be read", name, so=NOTHING_SUBMITTED), open_untracked(path, "rb") as file:
         yield file
 
 

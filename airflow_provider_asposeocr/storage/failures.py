@@ -19,6 +19,7 @@ from airflow_provider_asposeocr.exceptions import (
 )
 
 NOTHING_SENT = "Nothing was sent."
+NOTHING_SUBMITTED = "Nothing was submitted or billed."
 PAID = (
     "The job is completed and billed; its result stays at the service for 24 hours: a retry fetches it, and nothing is "
     "billed again."

@@ -70,8 +70,8 @@ def asset_uri(place: str) -> str:
     :param place: a path, or a URI as :class:`ObjectStoragePath` has it, such as ``s3://my_conn@bucket/key``.
     """
     scheme, host, path = _parts(place)
-    # A name may hold what would begin a query or a fragment.
-    return f"{scheme}://{host}{quote(path, safe=_PLAIN)}"
+    # A name may hold what would begin a query or a fragment, and on a disk bytes that are no UTF-8.
+    return f"{scheme}://{host}{quote(path, safe=_PLAIN, errors='surrogateescape')}"
 
 
 def dataset_name(place: str) -> tuple[str, str]:
@@ -110,6 +110,8 @@ def _report(path: ObjectStoragePath, method: Literal["add_input_asset", "add_out
             # Not asset_uri: whoever reads this may want the connection that is in the path.
             uri = f"file://{path.path}" if path.protocol in LOCAL_PROTOCOLS else str(path)
             # Airflow takes ASCII only.
-            getattr(get_hook_lineage_collector(), method)(context=path, uri=quote(uri, safe=string.punctuation))
+            getattr(get_hook_lineage_collector(), method)(
+                context=path, uri=quote(uri, safe=string.punctuation, errors="surrogateescape")
+            )
     except Exception as error:  # noqa: BLE001 - providers make assets of URIs; what is paid for is not lost for that
         warned(log, Event.LINEAGE_FAILED, "No lineage for %s: %s: %s", path, type(error).__name__, error)

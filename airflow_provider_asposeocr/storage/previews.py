@@ -122,10 +122,25 @@ def _image(file: BinaryIO) -> tuple[Any, tuple[int, int]]:
     width, height = image.size
     if width * height > MOST_PIXELS and image.format != "JPEG":
         raise ValueError(f"the image is too large to be drawn, {width} x {height} pixels")
-    image.thumbnail((LONGEST_EDGE, LONGEST_EDGE))
+    image = thumbnail(image, LONGEST_EDGE)
     # A small one is not read by that, and the file is about to be closed.
     image.load()
     return image, (width, height)
+
+
+def thumbnail(image: Any, longest_edge: int, **how: Any) -> Any:
+    """
+    Return an image scaled down, of a kind that can be drawn: gray of 16 bits as gray of 8, where it would be all white.
+
+    :param image: of Pillow.
+    :param longest_edge: in pixels, at most.
+    :param how: Pillow scales it.
+    """
+    if image.mode in ("I;16B", "I;16L", "I;16N"):
+        # Pillow makes no such image smaller.
+        image = image.convert("I")
+    image.thumbnail((longest_edge, longest_edge), **how)
+    return image.point(lambda shade: shade / 256).convert("L") if image.mode.startswith("I") else image
 
 
 def _first_page(file: BinaryIO) -> tuple[Any, tuple[float, float]]:

@@ -274,6 +274,13 @@ def test_proxies_that_are_none(read, value):
         read(**extra(proxies=value))
 
 
+def test_a_proxy_that_stands_where_its_scheme_should_is_not_quoted(read):
+    """It may hold a password."""
+    with pytest.raises(AsposeOcrInputError, match="neither a scheme") as raised:
+        read(**extra(proxies={"http://me:secret-of-proxy@proxy": "https"}))
+    assert "secret-of-proxy" not in str(raised.value)
+
+
 def test_trial_that_is_neither_true_nor_false(read):
     """A `trial` that is neither true nor false is refused."""
     with pytest.raises(AsposeOcrInputError, match="trial of connection 'aspose_ocr_default' must be true or false"):

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_asposeocr.api.endpoints import ENDPOINTS
+from airflow_provider_asposeocr.events import Event
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PACKAGE = ROOT / "airflow_provider_asposeocr"
@@ -68,6 +71,23 @@ def test_the_map_names_files_that_exist() -> None:
         if not ((ROOT if name.startswith(("tests/", "benchmarks/")) else PACKAGE) / name).is_file()
     ]
     assert missing == []
+
+
+def test_the_guide_has_the_names_of_all_log_lines() -> None:
+    """They are the names that lines bear: alerts depend on them."""
+    table = (DOCS / "metrics.md").read_text().partition("## Log lines")[2]
+    told = set()
+    for row in re.findall(r"^\| (`aspose_ocr\.[^|]+) \|", table, re.MULTILINE):
+        first, *others = re.findall(r"`([^`]+)`", row)
+        told |= {first, *(first.rpartition(".")[0] + other for other in others)}
+    source = "".join(file.read_text() for file in PACKAGE.rglob("*.py"))
+    assert told == {event.value for event in Event if f"Event.{event.name}" in source}
+    assert told == {event.value for event in Event}
+
+
+def test_the_guide_of_the_connection_names_each_evaluation_endpoint() -> None:
+    page = (DOCS / "connection.md").read_text()
+    assert [row.trial for row in ENDPOINTS.values() if row.trial and f"`{row.trial}`" not in page] == []
 
 
 @pytest.mark.parametrize(

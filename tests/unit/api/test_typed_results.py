@@ -102,6 +102,11 @@ def test_blocks_of_hocr_keep_their_lines():
     assert blocks_from_hocr(page) == [{"rect": [1, 2, 3, 4], "text": "two words\nnext"}]
 
 
+def test_hocr_is_the_text_it_is_whatever_encoding_it_names():
+    page = '<?xml version="1.0" encoding="iso-8859-1"?><p class="ocr_carea">Äpfel</p>'
+    assert blocks_from_hocr(page) == [{"rect": None, "text": "Äpfel"}]
+
+
 def test_areas_in_areas_of_hocr_are_one_block_that_has_its_words_once():
     """However deep they are nested: what comes of a document must not hold up a worker, or the page of the result."""
     deep = 20_000
@@ -109,9 +114,21 @@ def test_areas_in_areas_of_hocr_are_one_block_that_has_its_words_once():
     assert blocks_from_hocr(page) == [{"rect": None, "text": "once"}]
 
 
-@pytest.mark.parametrize("text", ["<p>", '<!DOCTYPE x [<!ENTITY a "b">]><p>&a;</p>'])
+ENTITY = '<!DOCTYPE x [<!ENTITY a "b">]><p>&a;</p>'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<p>",
+        ENTITY,
+        # A file in UTF-16, as UTF-8 reads it: a parser finds out what it is.
+        ENTITY.encode("utf-16-le").decode(),
+        '<!DOCTYPE x [<!ATTLIST p a CDATA "b">]><x><p/></x>',
+    ],
+)
 def test_hocr_that_is_none(text):
-    """What is not well-formed, or would unfold entities, is refused."""
+    """What is not well-formed, or would unfold entities or default values, is refused."""
     with pytest.raises(ValueError, match="it "):
         blocks_from_hocr(text)
 

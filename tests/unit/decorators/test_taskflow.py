@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
@@ -18,6 +19,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_asposeocr.api.endpoints import ENDPOINTS
+from airflow_provider_asposeocr.api.settings import Region
 from airflow_provider_asposeocr.decorators.aspose_ocr import EndpointName, aspose_ocr_task
 from airflow_provider_asposeocr.emulator import EmulatorServer
 from airflow_provider_asposeocr.exceptions import AsposeOcrDeliveryError, AsposeOcrInputError
@@ -132,6 +134,9 @@ class TestWrongReturns:
             ({"image": None}, "returned None"),
             ({"image": "a.png", "overwrite": "False"}, "a str as `overwrite`: it must be bool"),
             ({"image": "a.png", "max_xcom_bytes": "9"}, "a str as `max_xcom_bytes`: it must be int"),
+            ({"image": "a.png", "settings": {("a",): 1}}, "`settings` that cannot be written as JSON"),
+            ({"image": "a.png", "settings": {"language": object()}}, "it holds a object"),
+            ({"image": "a.png", "max_xcom_bytes": -1}, "`max_xcom_bytes` below 0"),
             ({"image": "a.png", "output_path": 5}, "a int as `output_path`: it must be str or .* or None"),
         ],
     )
@@ -227,6 +232,34 @@ class TestResumed:
         clock.now += 120
         xcom = self.resumed(fails, left, context)
         assert [Path(file).name for file in xcom["files"]] == ["01-apples.txt"]
+
+    @pytest.mark.parametrize("in_settings", [False, True])
+    @pytest.mark.parametrize(
+        "regions",
+        [
+            iter,
+            deque,
+            lambda corners: {tuple(each) for each in corners},
+            lambda corners: dict(enumerate(corners)).values(),
+            lambda corners: [Region.model_validate({"rect": each}) for each in corners],
+        ],
+    )
+    def test_regions_of_any_kind_are_known_when_the_result_is_delivered(
+        self,
+        slow_emulator: EmulatorServer,
+        clock: Clock,
+        context: Any,
+        letter: str,
+        regions: Callable[..., Any],
+        in_settings: bool,
+    ) -> None:
+        """They are written down before anything is billed, and not what Python calls them."""
+        given = regions([[9, 9, 200, 90]])
+        asked = {"image": letter, **({"settings": {"regions": given}} if in_settings else {"regions": given})}
+        left = deferred(lambda: asked, context, endpoint="RecognizeRegions")
+        clock.now += 120
+        xcom = self.resumed(fails, left, context, endpoint="RecognizeRegions")
+        assert [region["rect"] for region in xcom["regions"]] == [[9, 9, 200, 90]]
 
     def test_where_the_arguments_of_the_deferral_are_lost_the_store_has_them(
         self, slow_emulator: EmulatorServer, clock: Clock, context: Any, letter: str, tmp_path: Path

@@ -271,6 +271,7 @@ def test_names_of_datasets(place: str, naming: Any) -> None:
         ("file:///texts/100%#1?.txt", "file:///texts/100%25%231%3F.txt"),
         ("s3://my_conn@bucket/a b.txt", "s3://bucket/a%20b.txt"),
         ("gcs://bucket/a.txt", "gs://bucket/a.txt"),
+        ("/texts/\udcff.txt", "file:///texts/%FF.txt"),
     ],
 )
 def test_uris_of_assets(place: str, uri: str) -> None:

@@ -55,6 +55,12 @@ class TestBadInput:
         with pytest.raises(AsposeOcrInputError, match=says):
             recognize(str(image)).execute(context)
 
+    @pytest.mark.parametrize("most", ["9", None, -1, 1.5])
+    def test_a_size_that_is_none_is_refused_when_the_dag_is_parsed(self, letter: str, most: Any) -> None:
+        """Not when the result is to be delivered, which is paid for by then."""
+        with pytest.raises(AsposeOcrInputError, match="max_xcom_bytes must be a whole number"):
+            recognize(letter, max_xcom_bytes=most)
+
     @pytest.mark.parametrize(
         ("regions", "says"),
         [

@@ -58,6 +58,12 @@ class TestResults:
         assert [region["rect"] for region in read["regions"]] == detected["regions"]
         assert "\n".join(region["text"] for region in read["regions"]) == read["text"]
 
+    def test_regions_that_can_be_read_once_are_known_at_the_end_too(
+        self, connection: str, context: Any, letter: str
+    ) -> None:
+        read = AsposeOcrRecognizeRegionsOperator(task_id="read", image=letter, regions=iter([[9, 9, 200, 90]]), **QUICK)
+        assert [region["rect"] for region in read.execute(context)["regions"]] == [[9, 9, 200, 90]]
+
     def test_regions_come_in_the_order_the_caller_gave(self, connection: str, context: Any, scans: Path) -> None:
         whole, right, left = [0, 0, 1140, 230], [601, 232, 1073, 400], [85, 237, 559, 400]
         regions = [{"rect": right, "order": 5}, {"rect": left, "order": 1}, {"rect": whole, "order": 9}]

@@ -111,6 +111,16 @@ class TestPictures:
         xcom = run("DetectRegions", context, tmp_path, image=str(scan), output_path=str(tmp_path / "boxes.json"))
         assert Path(xcom["preview"]).name == "boxes.preview.png"
 
+    @pytest.mark.parametrize("size", [(300, 200), (1800, 1200)])
+    @pytest.mark.parametrize("mode", ["I;16", "I;16B", "I"])
+    def test_gray_of_sixteen_bits_is_gray(
+        self, connection: str, context: Any, tmp_path: Path, mode: str, size: tuple[int, int]
+    ) -> None:
+        Image.new(mode, size, 0x8000).save(tmp_path / "scan.tif")
+        image = str(tmp_path / "scan.tif")
+        xcom = run("RecognizeRegions", context, tmp_path, image=image, regions=[[0, 0, 90, 90]])
+        assert opened(xcom["preview"]).getpixel((290, 190)) == (128, 128, 128)
+
     def test_transparent_images_are_white(self, connection: str, context: Any, scan: Path, tmp_path: Path) -> None:
         page = opened(scan).convert("RGBA")
         page.putalpha(page.convert("L").point(lambda value: 0 if value > 128 else 255))
@@ -251,4 +261,5 @@ class TestAfterTheBill:
         xcom = run("RecognizeRegions", context, tmp_path, image=str(tmp_path / "poster.png"), regions=[[0, 0, 90, 90]])
         assert xcom["preview"] is None
         assert "9000 x 6000 pixels" in xcom["warnings"][-1]
+        assert "Nothing was" not in xcom["warnings"][-1]
         assert xcom["warnings"][-1] in logged()

@@ -133,6 +133,54 @@ def test_documents_are_those_that_the_task_was_told_to_read(viewer, batch, out, 
     assert viewer.get(f"{page}/picture", params={**QUERY, "document": 0}).content == png
 
 
+def test_of_a_manifest_of_empty_lines_a_bounded_part_is_looked_through(viewer, batch, out):
+    page = batch()
+    (out / "manifest.jsonl").write_bytes(b"\n" * 600_000)
+    assert "after=500000" in shown(viewer, page)
+
+
+def test_a_manifest_without_ends_of_lines_is_not_read_whole(viewer, batch, out):
+    page = batch()
+    (out / "manifest.jsonl").write_bytes(b"a" * (5 * 1024 * 1024))
+    for query in ({}, {"document": 0}, {"after": 1}):
+        assert "cannot be read from here (ValueError)" in shown(viewer, page, **query)
+
+
+@pytest.mark.parametrize(
+    ("images", "image"),
+    [
+        ("*.png", "{folder}/a.png"),
+        ("{folder}/2026-*.png", "{folder}/a.png"),
+        ("{folder}2026*/*.png", "{folder}/a.png"),
+        ("['/data{folder}/a.png']", "{folder}/a.png"),
+        (".", "file:{folder}/a.png"),
+        (".", "FILE:{folder}/a.png"),
+        (".", "local:{folder}/a.png"),
+        ("{folder}/deeper", "{folder}/deeper/..\t/a.png"),
+        ("{folder}/deeper", "{folder}/deeper/.\n./a.png"),
+    ],
+)
+def test_documents_that_the_task_was_not_told_to_read_are_not_shown(viewer, batch, out, png, images, image):
+    """However the images of a batch are spelt, and those that the manifest names."""
+    folder = out.parent / "in"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(png)
+    (folder / "deeper").mkdir()
+    page = batch(line(image.format(folder=folder)), images=images.format(folder=folder))
+    answer = viewer.get(f"{page}/picture", params={**QUERY, "document": 0})
+    assert answer.status_code == 404
+    assert "not told to read" in answer.text or "not there any more" in answer.text
+
+
+@pytest.mark.parametrize("images", ["file:{folder}", "file:{folder}/*.png", "file://{folder}"])
+def test_a_folder_may_be_given_by_either_form_of_a_uri(viewer, batch, out, png, images):
+    folder = out.parent / "in"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(png)
+    page = batch(line(f"file:{folder}/a.png"), images=images.format(folder=folder))
+    assert viewer.get(f"{page}/picture", params={**QUERY, "document": 0}).content == png
+
+
 @pytest.mark.filterwarnings("ignore:UPath 'moody'")
 @pytest.mark.parametrize(
     ("images", "is_its_own"),

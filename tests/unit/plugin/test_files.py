@@ -244,6 +244,25 @@ def test_a_storage_that_fails_is_a_sentence_without_its_words(viewer, leave, moo
     assert "cannot be read from here" in answer.text or "The document is not shown" in answer.text
 
 
+@on_any_storage
+@pytest.mark.parametrize("route", ["picture", "file"])
+def test_what_cannot_be_read_any_more_is_a_sentence(viewer, leave, moody, png, route):
+    """And no answer that begins well and breaks off."""
+    moody.put("texts/page.png", png)
+    page = leave(
+        xcom=xcom_of("moody://texts/page.png"),
+        fields={"image": "moody://texts/page.png", "output_path": "moody://texts/"},
+    )
+    if route == "picture":
+        # Between the look at its head and the answer.
+        moody.after_open.append(moody.store.clear)
+    else:
+        moody.fails["read"] = PermissionError("the bucket's own secret")
+    answer = viewer.get(f"{page}/{route}", params={**QUERY, "index": 0})
+    assert answer.status_code in (404, 502)
+    assert "secret" not in answer.text
+
+
 def test_a_pipe_is_not_read(viewer, leave, out):
     os.mkfifo(out / "pipe.txt")
     page = leave(xcom=xcom_of(str(out / "pipe.txt")), fields={"image": str(out / "pipe.txt"), "output_path": str(out)})

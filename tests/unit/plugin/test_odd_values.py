@@ -60,6 +60,13 @@ def test_a_line_of_a_manifest_of_any_shape_breaks_nothing(viewer, leave, out: Pa
         offset += len(json.dumps(each)) + 1
 
 
+@pytest.mark.parametrize("corner", ["9" * 400, "9" * 5000, "0", "-7"])
+def test_a_page_of_any_size_breaks_nothing(viewer, leave, corner):
+    block = '<p class="ocr_carea" title="bbox 1 1 9 9"><s class="ocr_line"><s class="ocrx_word">word</s></s></p>'
+    hocr = f'<h class="ocr_page" title="bbox 0 0 {corner} {corner}">{block}</h>'
+    shown(viewer, leave(xcom=xcom_of(results=[{"type": "Hocr", "text": hocr}])))
+
+
 def test_a_long_text_in_the_xcom_is_cut_with_a_word_about_it(viewer, leave):
     page = shown(viewer, leave(xcom=xcom_of(text="words " * 1_000_000)))
     assert len(page) < 2_000_000

@@ -60,6 +60,13 @@ def test_each_page_of_a_tiff_has_its_picture(viewer, leave, tmp_path):
     assert "has no page 4" in answers[3].text
 
 
+def test_a_page_far_behind_is_not_looked_for_in_a_tiff(viewer, leave, tmp_path):
+    """Each page is looked for past all others: a small file of a hundred thousand held up the server for a minute."""
+    answer = picture(viewer, leave, drawn(tmp_path / "scan.tif", (40, 30)), page=99_999)
+    assert answer.status_code == 404
+    assert "the first 1,000 pages" in answer.text
+
+
 @pytest.mark.parametrize("extension", ["jpg", "png", "tif"])
 def test_a_large_image_is_drawn_smaller(viewer, leave, tmp_path, extension):
     answer = picture(viewer, leave, drawn(tmp_path / f"scan.{extension}", (6000, 3000), "L"))

@@ -8,6 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow import settings
+from sqlalchemy import event
 
 from airflow_provider_asposeocr.jobs.result_link import AsposeOcrResultLink
 from airflow_provider_asposeocr.operators.aspose_ocr import AsposeOcrRecognizeImageOperator
@@ -155,6 +157,23 @@ def test_a_task_instance_that_is_not_there_gets_404(viewer, leave):
     page = leave(xcom=xcom_of())
     for query in ({"run_id": "another"}, {"map_index": "3"}, {"map_index": "x"}):
         assert viewer.get(f"{page}/result", params={**QUERY, **query}).status_code == 404
+
+
+@pytest.mark.parametrize(("task_id", "run_id"), [("read", "a%00b"), ("re%00ad", RUN.replace("+", "%2B"))])
+def test_no_database_is_asked_for_what_postgresql_takes_for_an_error(viewer, leave, task_id, run_id):
+    page = leave()
+    asked: list[Any] = []
+
+    def note(_: Any, __: Any, ___: Any, parameters: Any, *____: Any) -> None:
+        asked.append(parameters)
+
+    event.listen(settings.engine, "before_cursor_execute", note)
+    try:
+        answer = viewer.get(f"{page.removesuffix('read')}{task_id}/result?run_id={run_id}")
+    finally:
+        event.remove(settings.engine, "before_cursor_execute", note)
+    assert answer.status_code == 404
+    assert "\\x00" not in repr(asked)
 
 
 def test_mapped_task_instances_are_told_apart(viewer, leave):

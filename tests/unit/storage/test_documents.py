@@ -84,6 +84,24 @@ def test_local_file(scan, png, kind):
     assert (facts.format, facts.width, facts.height) == ("PNG", 100, 60)
 
 
+@pytest.mark.parametrize("name", ["a\tb.png", "a\nb.png", "a\r/b.png", "..\t/b.png", "a\n\n.png"])
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_a_name_of_several_lines_is_that_of_its_own_file(tmp_path, png, name, scheme):
+    """And of no other one, though what reads URIs drops tabs and ends of lines from them."""
+    file = tmp_path / "scans" / name
+    file.parent.mkdir(parents=True)
+    file.write_bytes(png)
+    found = document(f"{scheme}{file}")
+    assert (found.size, found.path.path) == (len(png), str(file))
+    assert document(str(found.path)).path.path == str(file)
+
+
+@pytest.mark.parametrize("uri", ["fi\tle:///a.png", "s3://buck\net/a.png"])
+def test_a_scheme_of_several_lines_is_none(uri):
+    with pytest.raises(AsposeOcrInputError, match="cannot be opened"):
+        document(uri)
+
+
 def test_relative_path(scan, png, monkeypatch):
     """A relative path is one of the working directory."""
     monkeypatch.chdir(scan.parent)
@@ -206,6 +224,7 @@ def bad_images(tmp_path):
         "pipe": (Unseekable(), "cannot seek"),
         "text file": (io.StringIO("just a text"), "must be opened in binary mode"),
         "NUL": ("a\0b.png", "cannot be opened|no file"),
+        "brackets for a host": ("//[scans]/a.png", "is no path or URI"),
     }
 
 
@@ -213,7 +232,8 @@ def bad_images(tmp_path):
     "what",
     ["missing", "missing file URI", "missing in memory", "missing folder", "below a file", "folder",
      "folder of the working directory", "empty", "empty bytes", "empty file", "text", "PDF", "unknown scheme",
-     "no path", "blank path", "None", "number", "list", "pipe", "text file", "NUL"],
+     "no path", "blank path", "None", "number", "list", "pipe", "text file", "NUL",
+     "brackets for a host"],
 )  # fmt: skip
 def test_refused_before_anything_is_sent(hook, emulator, tmp_path, what):
     """What is no document is refused before anything is sent."""
