@@ -180,6 +180,22 @@ def gone_on_with(header: Mapping[str, Any], plan: BatchPlan, memory: BatchMemory
     return start
 
 
+def looked_at(header: Mapping[str, Any], plan: BatchPlan, memory: BatchMemory, *, cleared: bool) -> list[BatchDocument]:
+    """
+    Return the documents that earlier tries have begun with, as a try would go on with them; nothing is written.
+
+    :param header: as of :func:`gone_on_with`.
+    :param plan: what to do.
+    :param memory: of this task instance.
+    :param cleared: whether a user has cleared the task since.
+    :raises AsposeOcrBatchError: where the list is gone.
+    """
+    if not memory.has_list:
+        raise memory.lost(int(header["total"]))
+    memory.recover()
+    return [_begun(document, plan, cleared=cleared) for document, _ in last_words(memory)]
+
+
 def _begun(old: BatchDocument, plan: BatchPlan, *, cleared: bool) -> BatchDocument:
     """A document of an earlier try, as it begins now."""
     if old.status in DONE:

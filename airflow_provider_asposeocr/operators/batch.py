@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow_provider_asposeocr.api.checks import endpoint_named
 from airflow_provider_asposeocr.api.pacing import DEFAULT_CALLS_PER_DOCUMENT
 from airflow_provider_asposeocr.api.waiting import time_limit
-from airflow_provider_asposeocr.batches.beginning import Start, drawn_up, frozen, gone_on_with, header_of
+from airflow_provider_asposeocr.batches.beginning import Start, drawn_up, frozen, gone_on_with, header_of, looked_at
 from airflow_provider_asposeocr.batches.deferring import LEAST_DEFERRAL, standing, start_of, taken_up, trigger_for
 from airflow_provider_asposeocr.batches.documents import BatchDocument, DocumentStatus
 from airflow_provider_asposeocr.batches.farewell import FAREWELL, FAREWELL_WITHOUT_A_KILL, cancel_all
@@ -189,6 +189,8 @@ class AsposeOcrBatchOperator(OcrJobOperator):
         header = memory.header() if self.durable else None
         cleared = header is not None and header.get("max_tries") != plan.max_tries
         if header is not None and self._goes_on(header, plan, cleared=cleared):
+            if self._only_looks:
+                return checked_beforehand(looked_at(header, plan, memory, cleared=cleared), plan, self.hook)
             start = gone_on_with(header, plan, memory, cleared=cleared)
         else:
             if self.results == "parquet":

@@ -294,6 +294,21 @@ class TestGuards:
         assert service.calls().total == 0
         assert not outbox.exists()
 
+    def test_a_dry_run_of_a_batch_that_has_begun_submits_nothing(
+        self, service: EmulatorServer, many: Path, outbox: Path
+    ) -> None:
+        """It says what is left, and leaves what was begun to a try that is none."""
+        context = next_run("run")
+        with pytest.raises(AsposeOcrBatchError, match="Max_submissions=20 is reached"):
+            batch(many, outbox, max_submissions=20).execute(context)
+        for max_tries in (2, 5):
+            context["ti"] = task_instance(max_tries=max_tries)
+            xcom = batch(many, outbox, dry_run=True).execute(context)
+            assert (xcom["dry_run"], xcom["documents"], xcom["completed"], xcom["to_submit"]) == (True, 30, 20, 10)
+        assert service.calls().accepted == 20
+        assert batch(many, outbox).execute(context)["completed"] == 30
+        assert service.calls().accepted == 30
+
     def test_max_failures(self, service: EmulatorServer, many: Path, outbox: Path) -> None:
         service.add_faults(
             [{"kind": "error", "messages": ["bad"], "method": "POST", "path": "RecognizeImage", "count": None}]
