@@ -43,3 +43,25 @@ def test_a_store_that_fails_before_a_submission_leaves_its_document_in_no_doubt(
     assert emulator.calls().accepted == 0
     assert batch(inbox, outbox).execute(context)["completed"] == 6
     assert emulator.calls().accepted == 6
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_the_journal_says_is_done_is_not_asked_for_again(
+    connection: str,
+    emulator: EmulatorServer,
+    context: Any,
+    inbox: Path,
+    outbox: Path,
+    store: StrictStore,
+    overwrite: bool,
+) -> None:
+    """A store that fails at the end says that the jobs still run; days later, the service knows them no more."""
+    store.broken_for = r"^\{\}$"
+    with pytest.raises(RuntimeError, match="API server is away"):
+        batch(inbox, outbox, overwrite=overwrite).execute(context)
+    assert {kept["status"] for kept in store.documents().values()} == {"Running"}
+    store.broken_for = None
+    emulator.reset()
+    assert batch(inbox, outbox, overwrite=overwrite).execute(context)["completed"] == 6
+    assert emulator.calls().accepted == emulator.calls().count("GET", "RecognizeImage") == 0
+    assert store.documents() == {}
