@@ -9,10 +9,12 @@ once. Any thread may use it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
+
+from msgspec.structs import replace
 
 from airflow_provider_asposeocr.batches.documents import BatchDocument
 from airflow_provider_asposeocr.jobs.memory import TaskStateStore
@@ -95,6 +97,19 @@ class Slots:
                 self._kept[document.number] = _to_store(document)
             wanted = self._changed(document.number for document in documents)
         self._write(wanted)
+
+    def set_right(self, now: float) -> Set[int]:
+        """
+        Take it that nothing was submitted later than now: where the clock has been put back, or another machine's was
+        ahead, no job would be asked for, timed out or believed to be gone until then.
+
+        :param now: the time in seconds since the epoch.
+        :returns: the numbers of the documents of which that was said.
+        """
+        late = [replace(each, submitted_at=now) for each in self.documents.values() if (each.submitted_at or 0.0) > now]
+        if late:
+            self.keep(*late)
+        return {document.number for document in late}
 
     def release(self, numbers: Iterable[int]) -> None:
         """
