@@ -97,7 +97,7 @@ def last_words(memory: BatchMemory) -> Iterator[tuple[BatchDocument, bytes]]:
     """
     Read what each document has come to, in the order of the list, each with its line.
 
-    What is on its way is newer than the journal, but for what a store that failed could not forget.
+    What is on its way is newer than the journal, but for what a store that failed could not take or forget.
 
     :param memory: of the batch.
     """
@@ -111,18 +111,20 @@ def last_words(memory: BatchMemory) -> Iterator[tuple[BatchDocument, bytes]]:
         line = last.pop(number, listed)
         entry = entry_of(line)
         document = None if entry is None else BatchDocument.remembered(entry)
-        if number in underway and not _has_ended(document, underway[number]):
+        if number in underway and not _is_newer(document, underway[number]):
             document = underway[number]
             line = line_of(document.to_json())
         if document is not None:
             yield document, line
 
 
-def _has_ended(noted: BatchDocument | None, underway: BatchDocument) -> bool:
-    """Whether the journal has what the job came to that is still said to be on its way."""
-    if noted is None:
-        return False
-    return noted.status in DONE or (noted.ocr_task_id is not None and noted.ocr_task_id == underway.ocr_task_id)
+def _is_newer(noted: BatchDocument | None, underway: BatchDocument) -> bool:
+    """Whether the journal has what came of a submission of which the store knows less."""
+    if noted is None or noted.status in DONE:
+        return noted is not None
+    if underway.status is DocumentStatus.SUBMITTING:
+        return noted.ocr_task_id is not None and noted.submissions >= underway.submissions
+    return noted.ocr_task_id is not None and noted.ocr_task_id == underway.ocr_task_id
 
 
 def write_manifest(memory: BatchMemory, total: int) -> Summary:

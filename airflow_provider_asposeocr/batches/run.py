@@ -255,10 +255,9 @@ class BatchRun:
         while self._busy:
             await asyncio.wait(self._busy)
         try:
-            await self._service.blocking(self._ends.keep)
             # Those that no POST was made for are in no slot yet.
-            await self._service.blocking(lambda: self._memory.slots.keep(*self.to_do.again))
-            await self._service.blocking(self._memory.slots.flush)
+            await self._service.blocking(lambda: self._memory.settle(self.to_do.again))
+            await self._service.blocking(self._ends.keep)
         except Exception as error:  # noqa: BLE001 - raised below, after what broke first
             self._broken = self._broken or error
         if self._broken is not None:

@@ -129,6 +129,13 @@ class Slots:
         """Write what could not be written when it changed."""
         self._write(dict(self._changes))
 
+    @property
+    def unwritten(self) -> list[BatchDocument]:
+        """What the store may not know as it is now."""
+        with self._changing:
+            keys = {key for key, change in self._changes.items() if self._written.get(key, 0) < change}
+            return [each for number, each in self._documents.items() if self._slot_of[number] // _SLOTS_PER_KEY in keys]
+
     def clear(self) -> None:
         """Forget all."""
         for key in range(self.keys):

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_asposeocr.emulator import EmulatorServer
-from tests.unit.batches.batch_stubs import StrictStore, batch
+from tests.unit.batches.batch_stubs import DEFERRED, StrictStore, batch, ticking
+from tests.unit.task_stubs import Clock
 
 
 def breaking_once(store: StrictStore, word: str, *, written: bool) -> None:
@@ -65,3 +66,24 @@ def test_what_the_journal_says_is_done_is_not_asked_for_again(
     assert batch(inbox, outbox, overwrite=overwrite).execute(context)["completed"] == 6
     assert emulator.calls().accepted == emulator.calls().count("GET", "RecognizeImage") == 0
     assert store.documents() == {}
+
+
+@pytest.mark.parametrize("at_once", [2, 16])
+def test_a_store_that_stays_away_after_submissions_loses_no_job(
+    slow_emulator: EmulatorServer,
+    clock: Clock,
+    context: Any,
+    inbox: Path,
+    outbox: Path,
+    store: StrictStore,
+    at_once: int,
+) -> None:
+    """What the store knows of is that they were being submitted; the journal has their ids."""
+    store.broken_for = '"Running"'
+    with pytest.raises(RuntimeError, match="API server is away"):
+        batch(inbox, outbox, max_concurrency=at_once, **DEFERRED).execute(context)
+    assert {kept["status"] for kept in store.documents().values()} == {"Submitting"}
+    store.broken_for = None
+    with ticking(clock):
+        assert batch(inbox, outbox).execute(context)["completed"] == 6
+    assert slow_emulator.calls().accepted == 6
