@@ -80,7 +80,7 @@ def drawn_up(listing: Listing, plan: BatchPlan, memory: BatchMemory, *, durable:
     with before_sending(f"{memory.folder} cannot be looked into"):
         known = _known(memory, plan, frozenset(spelt_alike))
     names = result_names(spelt_alike, listing.root)
-    _refuse_to_replace_inputs(listing, names, plan)
+    _refuse_to_replace_inputs(spelt_alike, names, plan)
     versions = dict(listing.versions)
     if durable:
         again = (image for image, key in zip(listing.images, spelt_alike, strict=True) if key in known)
@@ -263,13 +263,11 @@ def _look_at(images: list[str], versions: dict[str, str], plan: BatchPlan) -> No
         versions.update({image: version for image, version in found if version})
 
 
-def _refuse_to_replace_inputs(listing: Listing, names: list[str], plan: BatchPlan) -> None:
+def _refuse_to_replace_inputs(images: list[str], names: list[str], plan: BatchPlan) -> None:
     """A result of type ImagePNG beside its document could bear its name."""
     folder = canonical(str(plan.folder))
-    if not any(canonical(image).startswith(f"{folder}/") for image in listing.images[:1]) and listing.root != folder:
-        return
-    inputs = {canonical(image) for image in listing.images}
-    for name in names:
+    inputs = {image for image in images if image.startswith(f"{folder}/")}
+    for name in names if inputs else ():
         for extension in plan.extensions:
             if f"{folder}/{name}{extension}" in inputs:
                 raise AsposeOcrInputError(
