@@ -70,6 +70,19 @@ def test_a_run_that_failed_for_good_is_over_once_another_has_read_its_documents(
     assert service.calls().accepted == 8
 
 
+def test_a_document_that_is_mended_before_a_retry_is_not_read_again_by_the_next_run(
+    service: EmulatorServer, scans: Path, outbox: Path
+) -> None:
+    """What counts is the document that was sent, and not the one that was listed."""
+    (scans / "0.png").write_text("no image")
+    context: Any = {"ti": task_instance(run_id="first"), "task_state_store": StrictStore()}
+    with pytest.raises(AsposeOcrBatchError, match="1 of 6 documents failed"):
+        batch(scans, outbox).execute(context)
+    draw(scans / "0.png", 200)
+    assert batch(scans, outbox).execute(context)["completed"] == service.calls().accepted == 6
+    assert read(scans, outbox, "second")["skipped"] == 6
+
+
 def test_a_task_that_becomes_a_mapped_one_reads_a_change_once(
     service: EmulatorServer, scans: Path, outbox: Path
 ) -> None:
