@@ -26,7 +26,7 @@ from airflow_provider_asposeocr.batches.plan import BatchPlan, OnExisting
 from airflow_provider_asposeocr.batches.progress import sentence
 from airflow_provider_asposeocr.batches.reports import batch_facts, places
 from airflow_provider_asposeocr.batches.run import BatchRun
-from airflow_provider_asposeocr.batches.table import needs_arrow, write_table
+from airflow_provider_asposeocr.batches.table import needs_a_table, write_table
 from airflow_provider_asposeocr.batches.telling import tell
 from airflow_provider_asposeocr.batches.threads import work
 from airflow_provider_asposeocr.events import Event, told
@@ -195,7 +195,7 @@ class AsposeOcrBatchOperator(OcrJobOperator):
         else:
             if self.results == "parquet":
                 # Not where jobs are paid for: they are fetched, and a retry elsewhere may have it.
-                needs_arrow()
+                needs_a_table(plan)
             documents = self._drawn_up(plan, memory)
             if not documents and self.on_empty != "succeed":
                 sentence = f"There are no documents in {self.images!r:.200}. {NOTHING_SENT}"
