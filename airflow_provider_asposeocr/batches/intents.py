@@ -19,13 +19,6 @@ log = logging.getLogger(__name__)
 class DocumentJournal(SubmissionJournal, Protocol):
     """Is also told of a document's job, the moment its id is known."""
 
-    def _take_back(self, document: BatchDocument) -> None:
-        try:
-            self._keep(document)
-        except Exception as error:  # noqa: BLE001 - what came first goes on
-            # The next write of the same key takes it along.
-            log.warning("That %s was not accepted could not be noted: %s", printable(document.image), error)
-
     def accepted(self, ocr_task_id: str, version: str | None) -> None:
         """Called right after the answer."""
 
