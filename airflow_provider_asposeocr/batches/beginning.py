@@ -29,6 +29,10 @@ log = logging.getLogger(__name__)
 FETCHABLE = 24 * 3600.0
 """Seconds for which the service keeps a result: docs.aspose.cloud/ocr/, "Fetching recognition results"."""
 _LOOKERS = 16
+_MOST_SKEW = 60.0
+"""Seconds by which the clocks of two machines may differ."""
+_ONCE = 1.0
+"""In seconds since the epoch: nobody knows when."""
 MOST_ERRORS = 2
 """How often a document is submitted whose job ends as ``Error``."""
 
@@ -225,6 +229,7 @@ def _known(memory: BatchMemory, plan: BatchPlan, wanted: Set[str]) -> dict[str, 
     that failed for good. What was submitted last counts, whatever the files are called.
     """
     known: dict[str, tuple[float, bytes | None]] = {}
+    latest = time.time() + _MOST_SKEW
     for entry in memory.earlier():
         run, image = str(entry.get("run") or ""), entry.get("image")
         if "/".join(run.split("/")[:2]) != memory.task:
@@ -238,6 +243,9 @@ def _known(memory: BatchMemory, plan: BatchPlan, wanted: Set[str]) -> dict[str, 
             with suppress(ValueError, TypeError):
                 document = BatchDocument.remembered(entry)
                 submitted_at = float(document.submitted_at or 0.0)
+                if submitted_at > latest:
+                    # By a clock that was ahead. It would win over what was read since, until that time has come.
+                    submitted_at = _ONCE
                 if key not in known or known[key][0] <= submitted_at:
                     counts = not plan.overwrite or document.reader == memory.run
                     known[key] = submitted_at, line_of(entry) if counts else None
