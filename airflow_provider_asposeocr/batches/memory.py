@@ -210,7 +210,7 @@ class BatchMemory:
     @property
     def has_list(self) -> bool:
         """Whether a list is frozen."""
-        return self._list(1).exists()
+        return self._list(1).name in names_in(self._work)
 
     def _list(self, number: int) -> ObjectStoragePath:
         return self._work / f"list-{number:06}.jsonl"
