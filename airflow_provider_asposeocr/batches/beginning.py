@@ -29,6 +29,10 @@ log = logging.getLogger(__name__)
 FETCHABLE = 24 * 3600.0
 """Seconds for which the service keeps a result: docs.aspose.cloud/ocr/, "Fetching recognition results"."""
 _LOOKERS = 16
+_MOST_SKEW = 60.0
+"""Seconds by which the clocks of two machines may differ."""
+_ONCE = 1.0
+"""In seconds since the epoch: nobody knows when."""
 MOST_ERRORS = 2
 """How often a document is submitted whose job ends as ``Error``."""
 
@@ -80,7 +84,7 @@ def drawn_up(listing: Listing, plan: BatchPlan, memory: BatchMemory, *, durable:
     with before_sending(f"{memory.folder} cannot be looked into"):
         known = _known(memory, plan, frozenset(spelt_alike))
     names = result_names(spelt_alike, listing.root)
-    _refuse_to_replace_inputs(listing, names, plan)
+    _refuse_to_replace_inputs(spelt_alike, names, plan)
     versions = dict(listing.versions)
     if durable:
         again = (image for image, key in zip(listing.images, spelt_alike, strict=True) if key in known)
@@ -180,6 +184,22 @@ def gone_on_with(header: Mapping[str, Any], plan: BatchPlan, memory: BatchMemory
     return start
 
 
+def looked_at(header: Mapping[str, Any], plan: BatchPlan, memory: BatchMemory, *, cleared: bool) -> list[BatchDocument]:
+    """
+    Return the documents that earlier tries have begun with, as a try would go on with them; nothing is written.
+
+    :param header: as of :func:`gone_on_with`.
+    :param plan: what to do.
+    :param memory: of this task instance.
+    :param cleared: whether a user has cleared the task since.
+    :raises AsposeOcrBatchError: where the list is gone.
+    """
+    if not memory.has_list:
+        raise memory.lost(int(header["total"]))
+    memory.recover()
+    return [_begun(document, plan, cleared=cleared) for document, _ in last_words(memory)]
+
+
 def _begun(old: BatchDocument, plan: BatchPlan, *, cleared: bool) -> BatchDocument:
     """A document of an earlier try, as it begins now."""
     if old.status in DONE:
@@ -209,6 +229,7 @@ def _known(memory: BatchMemory, plan: BatchPlan, wanted: Set[str]) -> dict[str, 
     that failed for good. What was submitted last counts, whatever the files are called.
     """
     known: dict[str, tuple[float, bytes | None]] = {}
+    latest = time.time() + _MOST_SKEW
     for entry in memory.earlier():
         run, image = str(entry.get("run") or ""), entry.get("image")
         if "/".join(run.split("/")[:2]) != memory.task:
@@ -222,6 +243,9 @@ def _known(memory: BatchMemory, plan: BatchPlan, wanted: Set[str]) -> dict[str, 
             with suppress(ValueError, TypeError):
                 document = BatchDocument.remembered(entry)
                 submitted_at = float(document.submitted_at or 0.0)
+                if submitted_at > latest:
+                    # By a clock that was ahead. It would win over what was read since, until that time has come.
+                    submitted_at = _ONCE
                 if key not in known or known[key][0] <= submitted_at:
                     counts = not plan.overwrite or document.reader == memory.run
                     known[key] = submitted_at, line_of(entry) if counts else None
@@ -247,13 +271,11 @@ def _look_at(images: list[str], versions: dict[str, str], plan: BatchPlan) -> No
         versions.update({image: version for image, version in found if version})
 
 
-def _refuse_to_replace_inputs(listing: Listing, names: list[str], plan: BatchPlan) -> None:
+def _refuse_to_replace_inputs(images: list[str], names: list[str], plan: BatchPlan) -> None:
     """A result of type ImagePNG beside its document could bear its name."""
     folder = canonical(str(plan.folder))
-    if not any(canonical(image).startswith(f"{folder}/") for image in listing.images[:1]) and listing.root != folder:
-        return
-    inputs = {canonical(image) for image in listing.images}
-    for name in names:
+    inputs = {image for image in images if image.startswith(f"{folder}/")}
+    for name in names if inputs else ():
         for extension in plan.extensions:
             if f"{folder}/{name}{extension}" in inputs:
                 raise AsposeOcrInputError(

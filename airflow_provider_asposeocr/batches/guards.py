@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_asposeocr.batches.delivering import output_of
 from airflow_provider_asposeocr.batches.documents import BatchDocument, DocumentStatus
+from airflow_provider_asposeocr.batches.listing import entries_below
 from airflow_provider_asposeocr.batches.manifest import Summary
 from airflow_provider_asposeocr.batches.plan import BatchPlan
 from airflow_provider_asposeocr.exceptions import AsposeOcrError, AsposeOcrInputError
 from airflow_provider_asposeocr.hooks.aspose_ocr import AsposeOcrHook
 from airflow_provider_asposeocr.storage.failures import NOTHING_SENT, before_sending
+from airflow_provider_asposeocr.storage.lineage import LOCAL_PROTOCOLS
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 _LOOKERS = 16
 _TOLD = 3
@@ -36,7 +41,7 @@ def refuse_beyond(documents: Sequence[BatchDocument], plan: BatchPlan, most: int
         return
     folder = plan.folder
     with before_sending(f"{folder} cannot be listed"):
-        there = {str(name) for name in folder.fs.find(folder.path)} if folder.exists() else set()
+        there = _files_in(folder)
     paths = (path for each in documents for path in output_of(plan, each).named(plan.extensions))
     existing = [str(path) for path in paths if path.path in there or path.path.lstrip("/") in there]
     if existing:
@@ -44,6 +49,14 @@ def refuse_beyond(documents: Sequence[BatchDocument], plan: BatchPlan, most: int
         raise AsposeOcrInputError(
             f"Results are there already (on_existing='fail'): {', '.join(existing[:_TOLD])}{more}. {NOTHING_SENT}"
         )
+
+
+def _files_in(folder: ObjectStoragePath) -> set[str]:
+    if folder.protocol in LOCAL_PROTOCOLS:
+        return set(folder.fs.find(folder.path))
+    # Whether there is such a folder is not asked for: see `names_in` of the lines.
+    root = folder.path.rstrip("/")
+    return {f"{root}/{name}" for name, _ in entries_below(folder.fs, root, lambda _: True)}
 
 
 def checked_beforehand(documents: Sequence[BatchDocument], plan: BatchPlan, hook: AsposeOcrHook) -> dict[str, Any]:

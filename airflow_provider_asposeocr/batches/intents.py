@@ -69,6 +69,8 @@ class BatchIntent:
                 self._keep(intended)
             except Exception as error:
                 self.store_error = error
+                # Where only the answer was lost, the intent stands in the store; and another write would take it along.
+                self._take_back(self.document)
                 raise
             self._before, self.document = self.document, intended
         self._maybe_accepted += 1
@@ -80,11 +82,14 @@ class BatchIntent:
         self._maybe_accepted -= 1
         if not self.in_doubt:
             self.document = self._before
-            try:
-                self._keep(self.document)
-            except Exception as error:  # noqa: BLE001 - what the service said comes first
-                # The next write of the same key takes it along.
-                log.warning("That %s was not accepted could not be noted: %s", printable(self.document.image), error)
+            self._take_back(self.document)
+
+    def _take_back(self, document: BatchDocument) -> None:
+        try:
+            self._keep(document)
+        except Exception as error:  # noqa: BLE001 - what came first goes on
+            # The next write of the same key takes it along.
+            log.warning("That %s was not accepted could not be noted: %s", printable(document.image), error)
 
     def accepted(self, ocr_task_id: str, version: str | None) -> None:
         """

@@ -198,17 +198,22 @@ def _walked(path: ObjectStoragePath, results: str | None, suffixes: Set[str]) ->
     if path.protocol in LOCAL_PROTOCOLS:
         yield from _walked_here(path.path.rstrip("/"), "", results, suffixes)
         return
-    for name, info in _entries(path.fs, path.path, lambda place: not _is_in(place, results)):
+    for name, info in entries_below(path.fs, path.path, lambda place: not _is_in(place, results)):
         if _is_document(posixpath.basename(name), suffixes):
             yield name, version_in(info)
 
 
-def _entries(fs: Any, root: str, enters: Callable[[str], bool]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def entries_below(fs: Any, root: str, enters: Callable[[str], bool]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """
-    All files in a folder of a storage and below, by their place in it, with what the storage says of them.
+    Return all files in a folder of a storage and below, by their place in it, with what the storage says of them. Those
+    whose names begin with a dot are nobody's.
 
     Its own `walk` and `glob` leave out what they cannot list, as a folder that is locked or an answer that is lost: the
     list is frozen, and what is missing in it would never be read.
+
+    :param fs: of the storage.
+    :param root: the folder; one that is not there has none.
+    :param enters: says of a folder, by its place, whether to look into it.
     """
     # What this process has listed before may not be true any more. (Not every `ls` has a `refresh`.)
     fs.invalidate_cache()
@@ -278,7 +283,7 @@ def _glob(path: ObjectStoragePath, spelt: str, output: ObjectStoragePath, chosen
         found = path.fs.glob(pattern, detail=True)
     else:
         parts = pattern[len(base) :].split("/")
-        below = _entries(path.fs, base, lambda place: _may_hold(place.split("/"), parts))
+        below = entries_below(path.fs, base, lambda place: _may_hold(place.split("/"), parts))
         found = {f"{base}{name}": info for name, info in below if _fits(name.split("/"), parts)}
     out = posixpath.normpath(str(output.path)) if path.fs == output.fs else None
     names = []

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, cast
 
-from airflow_provider_asposeocr.batches.documents import BatchDocument, DocumentStatus
+from airflow_provider_asposeocr.batches.documents import DONE, BatchDocument, DocumentStatus
 from airflow_provider_asposeocr.batches.lines import entry_of, line_of
 from airflow_provider_asposeocr.batches.memory import BatchMemory
 from airflow_provider_asposeocr.batches.names import canonical
@@ -97,6 +97,8 @@ def last_words(memory: BatchMemory) -> Iterator[tuple[BatchDocument, bytes]]:
     """
     Read what each document has come to, in the order of the list, each with its line.
 
+    What is on its way is newer than the journal, but for what a store that failed could not take or forget.
+
     :param memory: of the batch.
     """
     last: dict[int, bytes] = {}
@@ -107,13 +109,22 @@ def last_words(memory: BatchMemory) -> Iterator[tuple[BatchDocument, bytes]]:
     underway = memory.slots.documents
     for number, listed in enumerate(memory.listed()):
         line = last.pop(number, listed)
-        if number in underway:
-            document = underway[number]
-            yield document, line_of(document.to_json())
-            continue
         entry = entry_of(line)
-        if entry is not None:
-            yield BatchDocument.remembered(entry), line
+        document = None if entry is None else BatchDocument.remembered(entry)
+        if number in underway and not _is_newer(document, underway[number]):
+            document = underway[number]
+            line = line_of(document.to_json())
+        if document is not None:
+            yield document, line
+
+
+def _is_newer(noted: BatchDocument | None, underway: BatchDocument) -> bool:
+    """Whether the journal has what came of a submission of which the store knows less."""
+    if noted is None or noted.status in DONE:
+        return noted is not None
+    if underway.status is DocumentStatus.SUBMITTING:
+        return noted.ocr_task_id is not None and noted.submissions >= underway.submissions
+    return noted.ocr_task_id is not None and noted.ocr_task_id == underway.ocr_task_id
 
 
 def write_manifest(memory: BatchMemory, total: int) -> Summary:

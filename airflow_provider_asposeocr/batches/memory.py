@@ -210,7 +210,7 @@ class BatchMemory:
     @property
     def has_list(self) -> bool:
         """Whether a list is frozen."""
-        return self._list(1).exists()
+        return self._list(1).name in names_in(self._work)
 
     def _list(self, number: int) -> ObjectStoragePath:
         return self._work / f"list-{number:06}.jsonl"
@@ -236,14 +236,37 @@ class BatchMemory:
             if not lines:
                 return
             try:
-                content = b"".join(lines)
-                put(self._work / f"journal-{self._pieces + 1:06}-{secrets.token_hex(3)}.jsonl", content)
+                self._add(b"".join(lines))
             except BaseException:
                 self._buffer, self._buffered = lines + self._buffer, numbers + self._buffered
                 raise
-            self._pieces += 1
-            self.bytes_written += len(content)
             self.slots.release(numbers)
+
+    def settle(self, waiting: Iterable[BatchDocument]) -> None:
+        """
+        Keep all that is on its way at the end of a try, or of a part of it.
+
+        The ids of jobs that the store does not take are added to the journal: what is paid for is fetched by them.
+
+        :param waiting: those of which nothing is known but that they are to be submitted again.
+        """
+        try:
+            self.flush()
+            self.slots.keep(*waiting)
+            self.slots.flush()
+        except Exception:
+            lines = [line_of(each.to_json()) for each in self.slots.unwritten if each.ocr_task_id]
+            if lines:
+                # The store's own error is what is to be told.
+                with self._flushing, suppress(Exception):
+                    self._add(b"".join(lines))
+            raise
+
+    def _add(self, content: bytes) -> None:
+        """Add a piece to the journal."""
+        put(self._work / f"journal-{self._pieces + 1:06}-{secrets.token_hex(3)}.jsonl", content)
+        self._pieces += 1
+        self.bytes_written += len(content)
 
     def journal(self) -> Iterator[bytes]:
         """Read the journal, oldest first: a document's last line is what it has come to."""

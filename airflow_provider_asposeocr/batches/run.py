@@ -134,11 +134,14 @@ class BatchRun:
         self._ends.begin(service)
         self.gate.go_on(self._gate_before, service.now())
         self._deliveries = Deliveries(self._plan, service, self._ends, lambda: self.killed)
-        self._flushed_at = service.now()
+        self._flushed_at = now = service.now()
+        self.progress.began_at = min(self.progress.began_at, now)
+        ahead = await service.blocking(lambda: self._memory.slots.set_right(now))
         for document in self._memory.slots.documents.values():
             if document.status is DocumentStatus.RUNNING:
                 # A wake goes on with its try, which may have begun with jobs of an earlier one.
-                self._follow(document, earlier=(document.submitted_at or 0.0) < self.progress.began_at)
+                is_earlier = document.number in ahead or (document.submitted_at or 0.0) < self.progress.began_at
+                self._follow(document, earlier=is_earlier)
             else:
                 self.to_do.again.append(document)
         try:
@@ -253,10 +256,9 @@ class BatchRun:
         while self._busy:
             await asyncio.wait(self._busy)
         try:
-            await self._service.blocking(self._ends.keep)
             # Those that no POST was made for are in no slot yet.
-            await self._service.blocking(lambda: self._memory.slots.keep(*self.to_do.again))
-            await self._service.blocking(self._memory.slots.flush)
+            await self._service.blocking(lambda: self._memory.settle(self.to_do.again))
+            await self._service.blocking(self._ends.keep)
         except Exception as error:  # noqa: BLE001 - raised below, after what broke first
             self._broken = self._broken or error
         if self._broken is not None:
@@ -330,12 +332,9 @@ class BatchRun:
     def _follow(self, document: BatchDocument, *, earlier: bool) -> None:
         """Wait for a document's job."""
         key = str(document.number)
-        self._jobs[key] = JobSoFar(document, earlier)
+        self._jobs[key] = job = JobSoFar(document, earlier)
         started = document.submitted_at or self.progress.began_at
-        timeout = self._plan.timeout
-        # Each try has the whole time-out: one that follows a crash is not punished for it.
-        deadline = None if timeout is None else max(started, self.progress.began_at) + timeout
-        self.polls.follow(key, started, deadline, over=document.ocr_task_id in self._over)
+        self.polls.follow(key, started, self._deadline(job), over=document.ocr_task_id in self._over)
 
     async def _ask(self, job: JobSoFar) -> None:
         key, began = str(job.document.number), self._service.now()
@@ -373,6 +372,7 @@ class BatchRun:
     def _deadline(self, job: JobSoFar) -> float:
         if self._plan.timeout is None:
             return math.inf
+        # Each try has the whole time-out: one that follows a crash is not punished for it.
         return max(job.document.submitted_at or 0.0, self.progress.began_at) + self._plan.timeout
 
     async def _ended(self, job: JobSoFar, verdict: Verdict) -> None:

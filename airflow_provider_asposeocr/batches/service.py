@@ -20,7 +20,7 @@ from airflow_provider_asposeocr.batches.plan import BatchPlan
 from airflow_provider_asposeocr.hooks.aspose_ocr import AsposeOcrAsyncHook, AsposeOcrHook
 from airflow_provider_asposeocr.hooks.flows import LONGEST_FETCH
 from airflow_provider_asposeocr.storage.documents import storage_path
-from airflow_provider_asposeocr.storage.lineage import document_sent
+from airflow_provider_asposeocr.storage.lineage import LOCAL_PROTOCOLS, document_sent
 
 T = TypeVar("T")
 _MOST_UPLOADS = 64
@@ -121,13 +121,17 @@ class HookedService:
 
     def _send(self, document: BatchDocument, journal: DocumentJournal) -> None:
         plan, hook = self._plan, self._hook
+        path = storage_path(document.image, plan.storage_conn_id)
         version = document.version or version_of(document.image, plan.storage_conn_id)
         submission = hook.prepare(
             plan.endpoint, document.image, plan.settings, regions=plan.regions, storage_conn_id=plan.storage_conn_id
         )
         make_ready(plan, document, submission.settings)
+        if document.version is not None and path.protocol in LOCAL_PROTOCOLS:
+            # It may have changed since it was listed. Elsewhere that costs a call, and may be said in other words.
+            version = version_of(document.image, plan.storage_conn_id)
         journal.accepted(hook.send(submission, journal=journal), version)
-        document_sent(storage_path(document.image, plan.storage_conn_id))
+        document_sent(path)
 
     async def ask(self, document: BatchDocument) -> OcrTask:
         """

@@ -9,10 +9,12 @@ once. Any thread may use it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
+
+from msgspec.structs import replace
 
 from airflow_provider_asposeocr.batches.documents import BatchDocument
 from airflow_provider_asposeocr.jobs.memory import TaskStateStore
@@ -96,6 +98,19 @@ class Slots:
             wanted = self._changed(document.number for document in documents)
         self._write(wanted)
 
+    def set_right(self, now: float) -> Set[int]:
+        """
+        Take it that nothing was submitted later than now: where the clock has been put back, or another machine's was
+        ahead, no job would be asked for, timed out or believed to be gone until then.
+
+        :param now: the time in seconds since the epoch.
+        :returns: the numbers of the documents of which that was said.
+        """
+        late = [replace(each, submitted_at=now) for each in self.documents.values() if (each.submitted_at or 0.0) > now]
+        if late:
+            self.keep(*late)
+        return {document.number for document in late}
+
     def release(self, numbers: Iterable[int]) -> None:
         """
         Forget documents that stand in the journal.
@@ -113,6 +128,13 @@ class Slots:
     def flush(self) -> None:
         """Write what could not be written when it changed."""
         self._write(dict(self._changes))
+
+    @property
+    def unwritten(self) -> list[BatchDocument]:
+        """What the store may not know as it is now."""
+        with self._changing:
+            keys = {key for key, change in self._changes.items() if self._written.get(key, 0) < change}
+            return [each for number, each in self._documents.items() if self._slot_of[number] // _SLOTS_PER_KEY in keys]
 
     def clear(self) -> None:
         """Forget all."""

@@ -24,10 +24,10 @@ from airflow_provider_asposeocr.batches.lines import entries_in
 from airflow_provider_asposeocr.batches.memory import BatchMemory
 from airflow_provider_asposeocr.batches.plan import BatchPlan
 from airflow_provider_asposeocr.batches.slots import printable
-from airflow_provider_asposeocr.exceptions import AsposeOcrBatchError
+from airflow_provider_asposeocr.exceptions import AsposeOcrBatchError, AsposeOcrInputError
 from airflow_provider_asposeocr.extras import module_of_extra
 from airflow_provider_asposeocr.storage.documents import storage_path
-from airflow_provider_asposeocr.storage.failures import what_broke
+from airflow_provider_asposeocr.storage.failures import NOTHING_SENT, what_broke
 from airflow_provider_asposeocr.storage.lineage import open_untracked
 from airflow_provider_asposeocr.storage.writing import write_file
 
@@ -61,6 +61,7 @@ BYTES_PER_GROUP = 16 * 1024 * 1024
 LONGEST_TEXT = 16 * 1024 * 1024
 """Bytes. A longer one stands in its file only."""
 _READERS = 16
+_BEYOND_INT32 = 2**31
 
 
 def needs_arrow() -> tuple[Any, Any]:
@@ -71,6 +72,23 @@ def needs_arrow() -> tuple[Any, Any]:
     """
     purpose = "results='parquet'"
     return module_of_extra("pyarrow", "parquet", purpose), module_of_extra("pyarrow.parquet", "parquet", purpose)
+
+
+def needs_a_table(plan: BatchPlan) -> None:
+    """
+    See, before anything is billed, that there can be a table.
+
+    :param plan: what to do.
+    :raises AsposeOcrInputError: where the extra is missing, or a region's numbers are beyond those of its columns.
+    """
+    needs_arrow()
+    for region in getattr(plan.typed_settings, "regions", ()):
+        for number in (region.order, *region.rect.corners):
+            if not -_BEYOND_INT32 <= number < _BEYOND_INT32:
+                raise AsposeOcrInputError(
+                    f"A region's number {number} is too large for the table (results='parquet'): it has 32 bits. "
+                    f"{NOTHING_SENT}"
+                )
 
 
 def schema() -> Any:
@@ -225,7 +243,7 @@ class _Rows:
 
     def _filled(self, row: dict[str, Any], part: _Part, document: BatchDocument) -> dict[str, Any]:
         region = self._regions[part.place - 1] if self._regions and part.place else None
-        warnings = list(document.warnings)
+        warnings = [printable(warning) for warning in document.warnings]
         return {
             **row,
             "page": part.place if part.place and not self._regions else None,

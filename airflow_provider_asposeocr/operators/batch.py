@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow_provider_asposeocr.api.checks import endpoint_named
 from airflow_provider_asposeocr.api.pacer import DEFAULT_CALLS_PER_DOCUMENT
 from airflow_provider_asposeocr.api.waiting import time_limit
-from airflow_provider_asposeocr.batches.beginning import Start, drawn_up, frozen, gone_on_with, header_of
+from airflow_provider_asposeocr.batches.beginning import Start, drawn_up, frozen, gone_on_with, header_of, looked_at
 from airflow_provider_asposeocr.batches.deferring import LEAST_DEFERRAL, standing, start_of, taken_up, trigger_for
 from airflow_provider_asposeocr.batches.documents import BatchDocument, DocumentStatus
 from airflow_provider_asposeocr.batches.farewell import FAREWELL, FAREWELL_WITHOUT_A_KILL, cancel_all
@@ -26,7 +26,7 @@ from airflow_provider_asposeocr.batches.plan import BatchPlan, OnExisting
 from airflow_provider_asposeocr.batches.progress import sentence
 from airflow_provider_asposeocr.batches.reports import batch_facts, places
 from airflow_provider_asposeocr.batches.run import BatchRun
-from airflow_provider_asposeocr.batches.table import needs_arrow, write_table
+from airflow_provider_asposeocr.batches.table import needs_a_table, write_table
 from airflow_provider_asposeocr.batches.telling import tell
 from airflow_provider_asposeocr.batches.threads import work
 from airflow_provider_asposeocr.events import Event, told
@@ -193,11 +193,13 @@ class AsposeOcrBatchOperator(OcrJobOperator):
         header = memory.header() if self.durable else None
         cleared = header is not None and header.get("max_tries") != plan.max_tries
         if header is not None and self._goes_on(header, plan, cleared=cleared):
+            if self._only_looks:
+                return checked_beforehand(looked_at(header, plan, memory, cleared=cleared), plan, self.hook)
             start = gone_on_with(header, plan, memory, cleared=cleared)
         else:
             if self.results == "parquet":
                 # Not where jobs are paid for: they are fetched, and a retry elsewhere may have it.
-                needs_arrow()
+                needs_a_table(plan)
             documents = self._drawn_up(plan, memory)
             if not documents and self.on_empty != "succeed":
                 sentence = f"There are no documents in {self.images!r:.200}. {NOTHING_SENT}"

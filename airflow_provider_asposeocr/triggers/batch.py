@@ -135,7 +135,8 @@ class AsposeOcrBatchTrigger(BaseTrigger):
         """
         polls = BatchPolls.from_json(self.polls, self.calls_per_document)
         for key, _, started_at in self.watched:
-            polls.follow(key, started_at, self.end_time)
+            # The worker's clock may be ahead: nothing would be asked until then.
+            polls.follow(key, min(started_at, now()), self.end_time)
         try:
             await self._watch(polls, ask, now, event)
         finally:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
+from PIL import Image
 
 from airflow_provider_asposeocr.emulator import EmulatorServer
 from airflow_provider_asposeocr.exceptions import (
@@ -133,6 +134,21 @@ class TestFailures:
         with pytest.raises(AsposeOcrInputError, match=says):
             operator.execute(context)
         assert emulator.calls().total == 0
+
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_no_result_takes_the_place_of_a_document(
+        self, connection: str, emulator: EmulatorServer, context: Any, inbox: Path, order: int
+    ) -> None:
+        """Wherever in the list that stands, and though all may be overwritten."""
+        below = inbox / "2023" / "2024"
+        below.mkdir()
+        document = Image.open(inbox / "2024" / "0.png")
+        document.save(below / "0.png")
+        images = [str(inbox / "2023" / "0.png"), str(below / "0.png")][::order]
+        with pytest.raises(AsposeOcrInputError, match=r"2024/0\.png is a document, and would be replaced"):
+            batch(images, below, endpoint="BinarizeImage", overwrite=True).execute(context)
+        assert emulator.calls().total == 0
+        assert Image.open(below / "0.png") == document
 
     def test_the_results_of_another_task_are_not_replaced(
         self, connection: str, emulator: EmulatorServer, context: Any, inbox: Path, outbox: Path, store: MemoryStore

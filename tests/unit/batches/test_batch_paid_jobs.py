@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,16 @@ from airflow_provider_asposeocr.exceptions import (
     AsposeOcrServiceError,
 )
 from airflow_provider_asposeocr.hooks.aspose_ocr import AsposeOcrHook
-from tests.unit.batches.batch_stubs import DEFERRED, StrictStore, batch, deferred_by, event_of_batch, texts, woken
+from tests.unit.batches.batch_stubs import (
+    DEFERRED,
+    StrictStore,
+    batch,
+    deferred_by,
+    event_of_batch,
+    texts,
+    ticking,
+    woken,
+)
 from tests.unit.raw_server import JOB, RawServer, answer, task_answer
 from tests.unit.task_stubs import Clock, killed_once
 
@@ -161,3 +171,44 @@ def test_a_wake_submits_anew_what_a_clear_cancelled_after_its_try_was_deferred(
     clock.now += 120
     assert woken(batch(inbox, outbox), context, {})["completed"] == 6
     assert slow_emulator.calls().accepted == 12
+
+
+def put_back_the_clock(store: StrictStore) -> None:
+    """Let all jobs have been submitted an hour from now."""
+    for kept in store.documents().values():
+        kept["submitted_at"] += 3600.0
+    store.kept["aspose_ocr_batch"]["began_at"] += 3600.0
+
+
+@pytest.mark.parametrize("wakes", [False, True])
+def test_what_a_clock_that_was_ahead_submitted_is_fetched_at_once(
+    slow_emulator: EmulatorServer,
+    clock: Clock,
+    context: Any,
+    inbox: Path,
+    outbox: Path,
+    store: StrictStore,
+    wakes: bool,
+) -> None:
+    """Not only once the time has come that was then: the time-out would be over long before."""
+    deferred_by(batch(inbox, outbox, **DEFERRED), context)
+    put_back_the_clock(store)
+    clock.now += 120
+    operator = batch(inbox, outbox, timeout=20)
+    xcom = woken(operator, context, {}) if wakes else operator.execute(context)
+    assert xcom["completed"] == slow_emulator.calls().accepted == 6
+
+
+def test_a_job_that_a_clock_that_was_ahead_submitted_may_be_gone(
+    slow_emulator: EmulatorServer, clock: Clock, context: Any, inbox: Path, outbox: Path, store: StrictStore
+) -> None:
+    """It is not taken to be young for as long as the clock was ahead, be it that workers come and go."""
+    deferred_by(batch(inbox, outbox, **DEFERRED), context)
+    put_back_the_clock(store)
+    deferred_by(batch(inbox, outbox, **DEFERRED), context)
+    assert all(kept["submitted_at"] <= time.time() for kept in store.documents().values())
+    put_back_the_clock(store)
+    slow_emulator.reset()
+    with ticking(clock):
+        assert batch(inbox, outbox, timeout=20).execute(context)["completed"] == 6
+    assert slow_emulator.calls().accepted == 6

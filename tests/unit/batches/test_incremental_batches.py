@@ -186,6 +186,39 @@ class TestNextRun:
             batch(many, outbox, on_existing="fail").execute(next_run("second"))
         assert service.calls().accepted == 30
 
+    @pytest.mark.parametrize("cannot_know", ["exists", "ls"])
+    def test_fail_refuses_to_begin_where_a_storage_cannot_tell_for_a_moment(
+        self, service: EmulatorServer, moody: Moody, monkeypatch: pytest.MonkeyPatch, many: Path, cannot_know: str
+    ) -> None:
+        """A result that is taken for missing, or whose folder cannot be listed, would be paid for again."""
+        drawn(many / "below" / "one.png")
+        moody.put("out/below/one.txt", b"here")
+        ls = Moody.ls
+
+        def locked(storage: Moody, path: str, *args: Any, **kwargs: Any) -> Any:
+            if path.endswith("out/below"):
+                raise PermissionError(path)
+            return ls(storage, path, *args, **kwargs)
+
+        if cannot_know == "ls":
+            monkeypatch.setattr(Moody, "ls", locked)
+        else:
+            monkeypatch.setattr(Moody, "exists", lambda *_, **__: False)
+        with pytest.raises(AsposeOcrInputError, match=r"there already|cannot be listed"):
+            batch(many, Path(), output_path="moody://out", on_existing="fail").execute(next_run("run"))
+        assert service.calls().total == 0
+
+    def test_a_retry_finds_its_list_on_a_storage_that_takes_what_is_there_for_missing(
+        self, service: EmulatorServer, moody: Moody, monkeypatch: pytest.MonkeyPatch, many: Path
+    ) -> None:
+        """To say that the list is gone would be to advise a second bill."""
+        context = next_run("run")
+        with pytest.raises(AsposeOcrBatchError, match="Max_submissions=20 is reached"):
+            batch(many, Path(), output_path="moody://out", max_submissions=20).execute(context)
+        monkeypatch.setattr(Moody, "exists", lambda *_, **__: False)
+        assert batch(many, Path(), output_path="moody://out").execute(context)["completed"] == 30
+        assert service.calls().accepted == 30
+
     def test_a_store_that_has_forgotten_costs_nothing(self, service: EmulatorServer, many: Path, outbox: Path) -> None:
         """A clear after the store was emptied finds the manifest."""
         batch(many, outbox).execute(next_run("first"))
@@ -293,6 +326,21 @@ class TestGuards:
         assert (xcom["dry_run"], xcom["documents"], xcom["to_submit"], xcom["failed"]) == (True, 31, 30, 1)
         assert service.calls().total == 0
         assert not outbox.exists()
+
+    def test_a_dry_run_of_a_batch_that_has_begun_submits_nothing(
+        self, service: EmulatorServer, many: Path, outbox: Path
+    ) -> None:
+        """It says what is left, and leaves what was begun to a try that is none."""
+        context = next_run("run")
+        with pytest.raises(AsposeOcrBatchError, match="Max_submissions=20 is reached"):
+            batch(many, outbox, max_submissions=20).execute(context)
+        for max_tries in (2, 5):
+            context["ti"] = task_instance(max_tries=max_tries)
+            xcom = batch(many, outbox, dry_run=True).execute(context)
+            assert (xcom["dry_run"], xcom["documents"], xcom["completed"], xcom["to_submit"]) == (True, 30, 20, 10)
+        assert service.calls().accepted == 20
+        assert batch(many, outbox).execute(context)["completed"] == 30
+        assert service.calls().accepted == 30
 
     def test_max_failures(self, service: EmulatorServer, many: Path, outbox: Path) -> None:
         service.add_faults(

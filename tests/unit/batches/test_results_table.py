@@ -209,6 +209,28 @@ class TestTrouble:
             batch(inbox, outbox, results="parquet").execute(a_run())
         assert service.calls().total == 0
 
+    @pytest.mark.parametrize("region", [{"rect": [0, 0, 9, 9], "order": 2**31}, {"rect": [0, 0, 9, 2**31]}])
+    def test_numbers_that_do_not_fit_into_it_are_refused_before_they_are_billed(
+        self, service: EmulatorServer, inbox: Path, outbox: Path, region: dict[str, Any]
+    ) -> None:
+        """No retry could write it."""
+        with pytest.raises(AsposeOcrInputError, match=r"2147483648 is too large for the table.*Nothing was sent"):
+            batch(inbox, outbox, endpoint="RecognizeRegions", regions=[region], results="parquet").execute(a_run())
+        assert service.calls().total == 0
+
+    def test_a_warning_that_names_what_is_no_text_is_in_it(
+        self, slow_emulator: EmulatorServer, clock: Clock, tmp_path: Path, outbox: Path
+    ) -> None:
+        """As that of a file in the way whose name is not UTF-8: no retry could write the table."""
+        image = f"{one_image(tmp_path).removesuffix('one.png')}\udcff.png"
+        (tmp_path / "one.png").rename(image)
+        context = a_run()
+        deferred_by(batch([image], outbox, results="parquet", **DEFERRED), context)
+        (outbox / "\udcff.txt").write_text("somebody else's")
+        clock.now += 120
+        assert batch([image], outbox, results="parquet").execute(context)["completed"] == 1
+        assert "\\udcff.txt appeared while the job ran" in rows(outbox)[0]["warnings"][0]
+
     def test_a_storage_that_does_not_take_it_is_told_and_a_retry_writes_it_for_nothing(
         self, service: EmulatorServer, inbox: Path, outbox: Path
     ) -> None:

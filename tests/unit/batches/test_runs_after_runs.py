@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -70,6 +71,19 @@ def test_a_run_that_failed_for_good_is_over_once_another_has_read_its_documents(
     assert service.calls().accepted == 8
 
 
+def test_a_document_that_is_mended_before_a_retry_is_not_read_again_by_the_next_run(
+    service: EmulatorServer, scans: Path, outbox: Path
+) -> None:
+    """What counts is the document that was sent, and not the one that was listed."""
+    (scans / "0.png").write_text("no image")
+    context: Any = {"ti": task_instance(run_id="first"), "task_state_store": StrictStore()}
+    with pytest.raises(AsposeOcrBatchError, match="1 of 6 documents failed"):
+        batch(scans, outbox).execute(context)
+    draw(scans / "0.png", 200)
+    assert batch(scans, outbox).execute(context)["completed"] == service.calls().accepted == 6
+    assert read(scans, outbox, "second")["skipped"] == 6
+
+
 def test_a_task_that_becomes_a_mapped_one_reads_a_change_once(
     service: EmulatorServer, scans: Path, outbox: Path
 ) -> None:
@@ -82,6 +96,19 @@ def test_a_task_that_becomes_a_mapped_one_reads_a_change_once(
 def test_fewer_chunks_than_before_read_a_change_once(service: EmulatorServer, scans: Path, outbox: Path) -> None:
     """The manifest of a chunk that is not there any more stays, and says what its documents were then."""
     assert read_in_chunks(scans, outbox, "first", size=2) == 6
+    draw(scans / "5.png", 200)
+    assert [read_in_chunks(scans, outbox, run, size=3) for run in ("second", "third")] == [1, 0]
+
+
+def test_a_change_is_read_once_though_the_clock_was_ahead_before(
+    service: EmulatorServer, scans: Path, outbox: Path
+) -> None:
+    """What was read by then is not newer than all that is read since."""
+    read_in_chunks(scans, outbox, "first", size=2)
+    for left in outbox.glob("manifest-*.jsonl"):
+        entries = [json.loads(line) for line in left.read_text().splitlines()]
+        ahead = [{**entry, "submitted_at": entry["submitted_at"] + 7 * 24 * 3600} for entry in entries]
+        left.write_text("".join(f"{json.dumps(entry)}\n" for entry in ahead))
     draw(scans / "5.png", 200)
     assert [read_in_chunks(scans, outbox, run, size=3) for run in ("second", "third")] == [1, 0]
 

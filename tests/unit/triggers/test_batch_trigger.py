@@ -115,6 +115,14 @@ def test_without_a_job_it_waits_for_the_service(connection: str, emulator: Emula
     assert emulator.calls().total == 0
 
 
+def test_a_worker_whose_clock_is_ahead_is_woken_all_the_same(
+    connection: str, emulator: EmulatorServer, letter: str
+) -> None:
+    ocr_task_ids = submitted(letter, 1)
+    watched = [[ocr_task_ids[0], ocr_task_ids[0], time.time() + 3600]]
+    assert event_of(trigger(ocr_task_ids, watched=watched))["ended"] == ocr_task_ids
+
+
 def test_an_outage_is_waited_through(connection: str, emulator: EmulatorServer, letter: str) -> None:
     ocr_task_ids = submitted(letter, 1)
     emulator.add_faults([{"kind": "status", "status": 503, "method": "GET", "count": 4}])
