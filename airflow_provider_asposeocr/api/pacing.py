@@ -289,6 +289,8 @@ class BatchPolls:
             self._take_back(key)
         self._waiting.pop(key, None)
         self._elsewhere.pop(key, None)
+        # Nor does it tell that the others take longer: who was asked later for it would be late for them.
+        self._probe_age, self._probe_at = FIRST_PROBE, None
         self._number_changed()
 
     def soonest(self, number: int) -> list[tuple[str, float]]:

@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_asposeocr.api.durations import Durations
 from airflow_provider_asposeocr.api.pacer import BatchPacer
-from airflow_provider_asposeocr.api.pacing import BatchPolls
+from airflow_provider_asposeocr.api.pacing import FIRST_PROBE, BatchPolls
 
 DOCUMENTS = 200
 POLL = 0.02
@@ -171,6 +171,21 @@ class TestPolls:
         assert 0.9 < due < 1.2
         assert 0 < len(polls.take_due(due)) <= 8
         assert polls.take_due(due) == []
+
+    def test_jobs_that_are_gone_make_nobody_wait_for_others(self) -> None:
+        """Of an earlier try, say: each is asked soon, and those that were submitted since as soon as any."""
+        polls, now = BatchPolls(), 1000.0
+        for number in range(20):
+            polls.follow(f"gone {number}", 0.0, None)
+        while len(polls):
+            due = polls.next_due(now)
+            assert due is not None
+            now = due
+            for key in polls.take_due(now):
+                polls.forget(key)
+        assert now < 1001.0
+        polls.follow("new", now, None)
+        assert polls.next_due(now) == pytest.approx(now + FIRST_PROBE)
 
     def test_a_late_look_teaches_nothing(self) -> None:
         polls = knowing(10.0)
