@@ -248,6 +248,8 @@ def _known(memory: BatchMemory, plan: BatchPlan, wanted: Set[str]) -> dict[str, 
                     submitted_at = _ONCE
                 if key not in known or known[key][0] <= submitted_at:
                     counts = not plan.overwrite or document.reader == memory.run
+                    # A run that is cleared is no new one: what others have read since it first began is as new.
+                    counts = counts or (submitted_at >= memory.since and not plan.resubmit_on_clear)
                     known[key] = submitted_at, line_of(entry) if counts else None
     return {key: line for key, (_, line) in known.items() if line is not None}
 

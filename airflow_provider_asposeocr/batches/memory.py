@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import posixpath
 import re
 import secrets
@@ -111,6 +112,8 @@ class BatchMemory:
         self._lists = 0
         self.bytes_written = 0
         self._header: Mapping[str, Any] = {}
+        self.since = math.inf
+        """When the first try of this task instance began, in seconds since the epoch, as far as a header tells."""
         self._flushing = threading.Lock()
 
     # The header
@@ -119,6 +122,7 @@ class BatchMemory:
         """Return what was remembered of the batch as a whole; ``None`` where nothing was."""
         header = self._store.get(HEADER)
         self._header = header if isinstance(header, Mapping) else {}
+        self.since = float(self._header.get("since") or self._header.get("began_at") or math.inf)
         return dict(header) if isinstance(header, Mapping) else None
 
     def keep_header(self, header: Mapping[str, Any]) -> None:
@@ -127,7 +131,10 @@ class BatchMemory:
 
         :param header: plain JSON.
         """
+        self.since = min(self.since, float(header.get("began_at") or math.inf))
         kept = {**header, "run": self.run, "keys": self.slots.keys, "pieces": self._pieces, "lists": self._lists}
+        if math.isfinite(self.since):
+            kept["since"] = self.since
         self._store.set(HEADER, kept, retention=RETENTION)
         self._header = header
 

@@ -164,6 +164,20 @@ class TestNextRun:
         context["ti"].max_tries += 1
         assert batch(many, outbox, overwrite=True).execute(context)["completed"] == 30
 
+    def test_a_clear_of_a_run_bills_nothing_that_a_later_run_has_overwritten(
+        self, service: EmulatorServer, many: Path, outbox: Path
+    ) -> None:
+        """What a later run has read is newer than what the cleared one had; only `resubmit_on_clear` reads it anew."""
+        first = next_run("first")
+        for context in (first, next_run("second")):
+            assert batch(many, outbox, overwrite=True).execute(context)["completed"] == 30
+        for _ in range(2):
+            first["ti"].max_tries += 1
+            assert batch(many, outbox, overwrite=True).execute(first)["skipped"] == 30
+        assert service.calls().accepted == 60
+        first["ti"].max_tries += 1
+        assert batch(many, outbox, overwrite=True, resubmit_on_clear=True).execute(first)["completed"] == 30
+
     def test_resubmit_on_clear_reads_everything_anew(self, service: EmulatorServer, many: Path, outbox: Path) -> None:
         context = next_run("first")
         batch(many, outbox).execute(context)
