@@ -44,6 +44,7 @@ def outcomes(folder: Path, reader: TextReader) -> dict[str, dict[str, Any]]:
             "AIRFLOW_CONN_ASPOSE_OCR_DEFAULT": json.dumps(connection_to(emulator)),
             "ASPOSE_OCR_OUT": str(folder / "out"),
             "ASPOSE_OCR_TEXTS": str(folder / "texts"),
+            "ASPOSE_OCR_CHUNKS": str(folder / "chunks"),
             "ASPOSE_OCR_DATABASE": f"sqlite:///{folder}/invoices.db",
         }
         script = str(Path(__file__).parent / "run_examples.py")
