@@ -38,8 +38,9 @@ from typing import Any, Self
 import httpx
 import psutil
 
-from tests.integration.airflow_api import AirflowApi, RunningAirflowError, moment
+from tests.integration.airflow_api import AirflowApi, RunningAirflowError, TaskInstance, moment
 from tests.integration.airflow_settings import COMPONENTS, SETTINGS
+from tests.integration.executor_events import wait_until_told_of_deferral
 from tests.integration.postgres import TemporaryPostgres
 from tests.integration.process_sessions import Guard, kill_session, session_members
 
@@ -205,6 +206,13 @@ class RunningAirflow(AirflowApi):
     def home_of(self, component: str) -> Path:
         """The ``AIRFLOW_HOME`` of a component."""
         return self.home
+
+    def wait_for_task(self, dag_id: str, run_id: str, task_id: str, *args: Any, **kwargs: Any) -> TaskInstance:
+        """Wait for a state of a task; where it is deferred, until its trigger may fire."""
+        task = super().wait_for_task(dag_id, run_id, task_id, *args, **kwargs)
+        if task.state == "deferred":
+            wait_until_told_of_deferral(self._component_log("scheduler"), dag_id, run_id, task_id, task.map_index)
+        return task
 
     def _env_of(self, component: str) -> dict[str, str]:
         return self.env

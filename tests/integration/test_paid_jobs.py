@@ -138,9 +138,10 @@ def test_a_job_that_never_ends_is_asked_once_more_before_it_is_cancelled(documen
     let_deferral_expire(document.airflow, document.dag_id, document.run_id)
 
     assert document.wait_for_end() == "failed"
-    assert [job.cancelled for job in document.jobs] == [True]
+    log = document.log()
+    assert "AsposeOcrTimeoutError" in log
+    assert [job.cancelled for job in document.jobs] == [True], log
     assert document.calls("GET", "RecognizeImage") + document.calls("GET", "Utilities/GetTaskStatus") >= 1
-    assert "AsposeOcrTimeoutError" in document.log()
 
 
 # Two documents have one name
