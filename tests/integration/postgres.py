@@ -15,14 +15,13 @@ import signal
 import stat
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from tests.integration.temporary_server import TemporaryServer
 
 DATABASE_USER = "airflow"
-START_TIMEOUT = 60.0
 
 # fsync and its kin: the cluster does not outlive the test. jit: Airflow's short queries only pay for it.
 SERVER_SETTINGS = {
@@ -39,7 +38,7 @@ class PostgresError(RuntimeError):
     """PostgreSQL is missing, or did not start; the message holds the end of its log."""
 
 
-class TemporaryPostgres:
+class TemporaryPostgres(TemporaryServer):
     """A PostgreSQL server of its own, from ``__enter__`` to ``__exit__``.
 
     ``url`` is its address for SQLAlchemy with psycopg2; Airflow derives the one for asyncpg from it.
@@ -48,38 +47,18 @@ class TemporaryPostgres:
     def __init__(self) -> None:
         self._binaries = find_binaries()
         self._identity = _unprivileged_identity()
-        self._folder = Path()
-        self._server: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         return f"postgresql+psycopg2://{DATABASE_USER}@/postgres?host={self._folder}"
 
     @property
-    def pid(self) -> int:
-        """The server, which leads a session of its own."""
-        assert self._server is not None
-        return self._server.pid
-
-    @property
     def folder(self) -> Path:
         """Where everything of it lies."""
         return self._folder
 
-    def __enter__(self) -> Self:
+    def _prepare(self) -> None:
         self._folder = _make_folder(self._identity)
-        try:
-            self._make_cluster()
-            self._start()
-        except BaseException:
-            self._end()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._end()
 
     def _make_cluster(self) -> None:
         options = ["--auth=trust", f"--username={DATABASE_USER}", "--encoding=UTF8", "--locale=C", "--no-sync"]
@@ -95,22 +74,15 @@ class TemporaryPostgres:
             raise PostgresError(f"initdb ended with {made.returncode}:\n{made.stdout}")
 
     def _start(self) -> None:
+        self._make_cluster()
         settings = {**SERVER_SETTINGS, "unix_socket_directories": str(self._folder)}
         arguments = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        with self._log.open("ab") as log:
-            self._server = subprocess.Popen(
-                [str(self._binaries / "postgres"), "-D", str(self._data), *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                **self._as_unprivileged_user,
-            )
-        deadline = time.monotonic() + START_TIMEOUT
-        while not self._is_ready():
-            if self._server.poll() is not None or time.monotonic() > deadline:
-                raise PostgresError(f"PostgreSQL did not start:\n{self._log.read_text(errors='replace')[-4000:]}")
-            time.sleep(0.02)
+        command = [str(self._binaries / "postgres"), "-D", str(self._data), *arguments]
+        self._spawn(command, self._log, **self._as_unprivileged_user)
+        self._wait_until(
+            self._is_ready,
+            lambda: PostgresError(f"PostgreSQL did not start:\n{self._log.read_text(errors='replace')[-4000:]}"),
+        )
 
     def _is_ready(self) -> bool:
         # The server keeps its status in the last line: https://www.postgresql.org/docs/current/storage-file-layout.html
@@ -118,16 +90,16 @@ class TemporaryPostgres:
             return (self._data / "postmaster.pid").read_text().rstrip().endswith("ready")
         return False
 
-    def _end(self) -> None:
-        if self._server is not None:
-            # SIGQUIT is the "immediate shutdown": it ends every backend and frees the shared memory.
-            self._server.send_signal(signal.SIGQUIT)
-            try:
-                self._server.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                os.killpg(self._server.pid, signal.SIGKILL)
-                self._server.wait()
-            self._server = None
+    def _stop(self, server: subprocess.Popen[bytes]) -> None:
+        # SIGQUIT is the "immediate shutdown": it ends every backend and frees the shared memory.
+        server.send_signal(signal.SIGQUIT)
+        try:
+            server.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
+
+    def _clean_up(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
