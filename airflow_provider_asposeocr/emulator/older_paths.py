@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from email import message_from_bytes, policy
 from types import MappingProxyType
 
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from airflow_provider_asposeocr.api.endpoints import ENDPOINTS, Endpoint
 from airflow_provider_asposeocr.api.values import Value
 from airflow_provider_asposeocr.emulator.problems import ProblemError
-from airflow_provider_asposeocr.emulator.submissions import Submission, parsed, settings_from
+from airflow_provider_asposeocr.emulator.submissions import Submission, json_object, parsed, settings_from
 
 
 class OlderPath(Value, frozen=True):
@@ -77,12 +77,7 @@ def parsed_older(endpoint: Endpoint, content_type: str, body: bytes) -> Submissi
 
 def _nested(body: bytes) -> bytes:
     """The flat body of old, as the body of today."""
-    try:
-        content = from_json(body)
-    except ValueError:
-        raise ProblemError(400, "The body is not JSON.") from None
-    if not isinstance(content, dict):
-        raise ProblemError(400, "The body is not a JSON object.")
+    content = json_object(body)
     settings = {name: content[name] for name in ("language", "resultType") if name in content}
     return to_json({"text": content.get("text"), "settings": settings})
 

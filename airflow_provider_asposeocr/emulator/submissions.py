@@ -46,13 +46,24 @@ def parsed(endpoint: Endpoint, body: bytes) -> Submission:
     :param body: as it came.
     :raises ProblemError: where the service would not take it.
     """
+    content = json_object(body)
+    return Submission(_payload(endpoint, content), settings_from(endpoint, content.get("settings")))
+
+
+def json_object(body: bytes) -> dict[str, Any]:
+    """
+    Read a body that is a JSON object.
+
+    :param body: as it came.
+    :raises ProblemError: where it is none.
+    """
     try:
         content = from_json(body)
     except ValueError:
         raise ProblemError(400, "The body is not JSON.") from None
     if not isinstance(content, dict):
         raise ProblemError(400, "The body is not a JSON object.")
-    return Submission(_payload(endpoint, content), settings_from(endpoint, content.get("settings")))
+    return content
 
 
 def _payload(endpoint: Endpoint, content: dict[str, Any]) -> bytes:
