@@ -153,9 +153,7 @@ def gone_on_with(header: Mapping[str, Any], plan: BatchPlan, memory: BatchMemory
     :param cleared: whether a user has cleared the task since.
     :raises AsposeOcrBatchError: where the list is gone.
     """
-    if not memory.has_list:
-        raise memory.lost(int(header["total"]))
-    memory.recover()
+    memory.recover(int(header["total"]))
     start = Start(calls=int(header.get("calls", 0)))
     running: list[BatchDocument] = []
     settled: list[BatchDocument] = []
@@ -194,9 +192,7 @@ def looked_at(header: Mapping[str, Any], plan: BatchPlan, memory: BatchMemory, *
     :param cleared: whether a user has cleared the task since.
     :raises AsposeOcrBatchError: where the list is gone.
     """
-    if not memory.has_list:
-        raise memory.lost(int(header["total"]))
-    memory.recover()
+    memory.recover(int(header["total"]))
     return [_begun(document, plan, cleared=cleared) for document, _ in last_words(memory)]
 
 
@@ -247,9 +243,9 @@ def _known(memory: BatchMemory, plan: BatchPlan, wanted: Set[str]) -> dict[str, 
                     # By a clock that was ahead. It would win over what was read since, until that time has come.
                     submitted_at = _ONCE
                 if key not in known or known[key][0] <= submitted_at:
-                    counts = not plan.overwrite or document.reader == memory.run
                     # A run that is cleared is no new one: what others have read since it first began is as new.
-                    counts = counts or (submitted_at >= memory.since and not plan.resubmit_on_clear)
+                    is_as_new = submitted_at >= memory.since and not plan.resubmit_on_clear
+                    counts = not plan.overwrite or document.reader == memory.run or is_as_new
                     known[key] = submitted_at, line_of(entry) if counts else None
     return {key: line for key, (_, line) in known.items() if line is not None}
 

@@ -161,8 +161,15 @@ class BatchMemory:
         self._pieces, self._lists = int(header["pieces"]), int(header["lists"])
         self.slots.recall(int(header["keys"]))
 
-    def recover(self) -> None:
-        """Go on where an earlier try died: its header may be older than its journal and its slots."""
+    def recover(self, total: int) -> None:
+        """
+        Go on where an earlier try died: its header may be older than its journal and its slots.
+
+        :param total: how many documents the batch has.
+        :raises AsposeOcrBatchError: where the list is gone.
+        """
+        if self._list(1).name not in names_in(self._work):
+            raise self.lost(total)
         self._pieces = max((int(path.name[8:14]) for path in self._journal()), default=0)
         self._lists = max((int(path.name[5:11]) for path in self._files(r"list-\d{6}\.jsonl")), default=0)
         self.slots.recall()
@@ -213,11 +220,6 @@ class BatchMemory:
             "been billed, and no more were submitted. Put it back and retry, or clear the task with "
             "resubmit_on_clear=True to read everything anew."
         )
-
-    @property
-    def has_list(self) -> bool:
-        """Whether a list is frozen."""
-        return self._list(1).name in names_in(self._work)
 
     def _list(self, number: int) -> ObjectStoragePath:
         return self._work / f"list-{number:06}.jsonl"

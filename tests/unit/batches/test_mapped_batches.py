@@ -69,27 +69,17 @@ def halves(inbox: Path, output: str) -> tuple[Mapped, Mapped]:
     )
 
 
-def test_the_end_of_one_leaves_the_others_their_list_and_journal(
-    slow_emulator: EmulatorServer, clock: Clock, inbox: Path, output: str
+@pytest.mark.parametrize("ends_first", [0, 1])
+def test_the_start_and_the_end_of_one_leave_the_others_their_list_and_journal(
+    slow_emulator: EmulatorServer, clock: Clock, inbox: Path, output: str, ends_first: int
 ) -> None:
-    first, second = halves(inbox, output)
-    first.begin()
-    second.begin()
-    assert second.finish(clock)["completed"] == 3
-    assert first.finish(clock)["completed"] == 3
+    both = halves(inbox, output)
+    for each in both:
+        each.begin()
+    assert both[ends_first].finish(clock)["completed"] == 3
+    assert both[1 - ends_first].finish(clock)["completed"] == 3
     assert slow_emulator.calls().accepted == 6
     assert not [path for path in ObjectStoragePath(output).rglob("*") if ".aspose-ocr" in path.path and path.is_file()]
-
-
-def test_the_start_of_one_leaves_the_others_their_list_and_journal(
-    slow_emulator: EmulatorServer, clock: Clock, inbox: Path, output: str
-) -> None:
-    first, second = halves(inbox, output)
-    first.begin()
-    second.begin()
-    assert first.finish(clock)["completed"] == 3
-    assert second.finish(clock)["completed"] == 3
-    assert slow_emulator.calls().accepted == 6
 
 
 def lose_the_work(output: str) -> None:
