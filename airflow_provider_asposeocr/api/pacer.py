@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow_provider_asposeocr.api.durations import AskingAges, Durations, asking_ages
 
-DEFAULT_CALLS_PER_DOCUMENT = 2.63
+DEFAULT_CALLS_PER_DOCUMENT = 2.64
 """Polls of a job that are aimed at, on the average, where durations differ. Equal ones take 1.2."""
 LEAST_PRICE = 0.012
 """A call is worth at least this share of a job's duration: who asks without end finds the end to the millisecond."""

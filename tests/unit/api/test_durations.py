@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import random
+from itertools import pairwise
+from statistics import NormalDist
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,6 +53,20 @@ def test_two_kinds_of_jobs_are_asked_when_each_may_have_ended() -> None:
     assert 0.95 < found.after(0.0) < 1.1
     assert 19 < found.after(1.06) < 21
     assert found.calls < 1.4
+
+
+def test_what_is_chance_in_two_hundred_jobs_makes_no_age_likelier() -> None:
+    """Of jobs whose durations are spread out, what is learned comes near to what holds for all of them."""
+    normal = NormalDist(math.log(4), 0.8)
+    ended_by = [0.0, *(normal.cdf(math.log(edge)) for edge in EDGES)]
+    true = [by - before for before, by in pairwise(ended_by)]
+    off = []
+    for seed in range(10):
+        dice = random.Random(seed)
+        durations = [dice.lognormvariate(math.log(4), 0.8) for _ in range(200)]
+        shares = learned([[seconds * 0.95, seconds * 1.05] for seconds in durations], [])
+        off.append(sum(abs(share - of_all) for share, of_all in zip(shares, true, strict=True)) / 2)
+    assert sum(off) / len(off) < 0.2
 
 
 def test_a_late_look_teaches_nothing() -> None:
