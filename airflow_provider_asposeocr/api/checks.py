@@ -39,6 +39,19 @@ def endpoint_named(name: str | Endpoint) -> Endpoint:
     raise AsposeOcrInputError(f"Unknown endpoint {name!r}. Allowed: {', '.join(ENDPOINTS)}.")
 
 
+def switch(value: object, name: str) -> bool:
+    """
+    Return what a user says by True or False.
+
+    :param value: what was given. ``"False"``, as from a template, is a text and no answer: it would count as true.
+    :param name: of the parameter, for the message.
+    :raises AsposeOcrInputError: for anything else.
+    """
+    if isinstance(value, int) and value in (0, 1):
+        return bool(value)
+    raise AsposeOcrInputError(f"{name} must be True or False, got {value!r:.80}.")
+
+
 # "Fetching audio", docs.aspose.cloud/ocr/fetch-voice/: TTS01232-9d40-4f2d-8eda-f1fc0b12bce6.
 _OCR_TASK_ID = re.compile(r"(?:TTS[0-9A-Fa-f]{5}|(?:TTS[-_]?)?[0-9A-Fa-f]{8})(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from airflow_provider_asposeocr.api.checks import switch
 from airflow_provider_asposeocr.api.polling import (
     DEFAULT_POLL_BACKOFF,
     DEFAULT_POLL_INTERVAL,
@@ -62,7 +63,7 @@ class Waiting(Value, frozen=True):
         patience = seconds(defer_after, "defer_after")
         if not 0 <= patience < math.inf:
             raise AsposeOcrInputError(f"defer_after must be 0 seconds or more, and finite, got {defer_after}.")
-        return cls(PollSchedule(interval, poll_backoff, longest), patience, bool(cancel_on_kill))
+        return cls(PollSchedule(interval, poll_backoff, longest), patience, switch(cancel_on_kill, "cancel_on_kill"))
 
     def with_backoff(self, backoff: float) -> Waiting:
         """

@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 from msgspec.structs import replace
 
+from airflow_provider_asposeocr.api.checks import switch
 from airflow_provider_asposeocr.api.polling import (
     DEFAULT_POLL_BACKOFF,
     DEFAULT_POLL_INTERVAL,
@@ -107,12 +108,12 @@ class OcrJobOperator(JobReports, BaseOperator):
         self.aspose_ocr_conn_id = aspose_ocr_conn_id
         self.output_path = output_path
         self.storage_conn_id = storage_conn_id
-        self.overwrite = overwrite
+        self.overwrite = switch(overwrite, "overwrite")
         if not isinstance(max_xcom_bytes, int) or max_xcom_bytes < 0:
             # It is looked at after the bill only.
             raise AsposeOcrInputError(f"max_xcom_bytes must be a whole number from 0 on, got {max_xcom_bytes!r:.40}.")
         self.max_xcom_bytes = max_xcom_bytes
-        self.deferrable = deferrable
+        self.deferrable = switch(deferrable, "deferrable")
         self.waiting = Waiting.checked(
             poll_interval=poll_interval,
             poll_backoff=poll_backoff,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
-from airflow_provider_asposeocr.api.checks import endpoint_named
+from airflow_provider_asposeocr.api.checks import endpoint_named, switch
 from airflow_provider_asposeocr.api.pacer import DEFAULT_CALLS_PER_DOCUMENT
 from airflow_provider_asposeocr.api.waiting import time_limit
 from airflow_provider_asposeocr.batches.beginning import Start, drawn_up, frozen, gone_on_with, header_of, looked_at
@@ -160,15 +160,15 @@ class AsposeOcrBatchOperator(OcrJobOperator):
         self.max_documents = max_documents
         self.max_submissions = max_submissions
         self.max_failures = max_failures
-        self._only_looks = dry_run
+        self._only_looks = switch(dry_run, "dry_run")
         if results not in _RESULTS:
             raise AsposeOcrInputError(f"results must be one of 'manifest' and 'parquet', got {results!r:.80}.")
         self.results = results
         self.timeout = time_limit(timeout)
-        self.durable = durable
-        self.resubmit_on_ambiguity = resubmit_on_ambiguity
-        self.resubmit_failed_jobs = resubmit_failed_jobs
-        self.resubmit_on_clear = resubmit_on_clear
+        self.durable = switch(durable, "durable")
+        self.resubmit_on_ambiguity = switch(resubmit_on_ambiguity, "resubmit_on_ambiguity")
+        self.resubmit_failed_jobs = switch(resubmit_failed_jobs, "resubmit_failed_jobs")
+        self.resubmit_on_clear = switch(resubmit_on_clear, "resubmit_on_clear")
         self._is_told_to_end = False
         self._asked: set[str] = set()
         """The ids of jobs that were asked for since the task was told to end, and have answered."""

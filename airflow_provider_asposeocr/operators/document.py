@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 from msgspec.structs import replace
 
-from airflow_provider_asposeocr.api.checks import endpoint_named, parse_settings
+from airflow_provider_asposeocr.api.checks import endpoint_named, parse_settings, switch
 from airflow_provider_asposeocr.api.polling import PollOutcome
 from airflow_provider_asposeocr.api.results import OcrTask
 from airflow_provider_asposeocr.api.settings import Settings
@@ -113,12 +113,12 @@ class AsposeOcrOperator(OcrJobOperator):
         super().__init__(**kwargs)
         self.image = image
         self.settings = settings
-        self.wait_for_completion = wait_for_completion
+        self.wait_for_completion = switch(wait_for_completion, "wait_for_completion")
         self.timeout = time_limit(timeout)
-        self.durable = durable
-        self.resubmit_on_ambiguity = resubmit_on_ambiguity
-        self.resubmit_on_clear = resubmit_on_clear
-        self.resubmit_failed_jobs = resubmit_failed_jobs
+        self.durable = switch(durable, "durable")
+        self.resubmit_on_ambiguity = switch(resubmit_on_ambiguity, "resubmit_on_ambiguity")
+        self.resubmit_on_clear = switch(resubmit_on_clear, "resubmit_on_clear")
+        self.resubmit_failed_jobs = switch(resubmit_failed_jobs, "resubmit_failed_jobs")
         self._memory: SubmissionMemory | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_asposeocr.api.checks import parse_settings
+from airflow_provider_asposeocr.api.checks import parse_settings, switch
 from airflow_provider_asposeocr.api.results import OcrTask
 from airflow_provider_asposeocr.exceptions import AsposeOcrInputError
 from airflow_provider_asposeocr.hooks.aspose_ocr import Submission
@@ -28,7 +28,7 @@ class AsposeOcrTextOperator(AsposeOcrOperator):
 
     def __init__(self, *, as_documents: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.as_documents = as_documents
+        self.as_documents = switch(as_documents, "as_documents")
         if as_documents and not self.wait_for_completion:
             raise AsposeOcrInputError(
                 "as_documents=True needs wait_for_completion=True: the sensor knows nothing of the document."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from airflow_provider_asposeocr.api.checks import switch
 from airflow_provider_asposeocr.api.results import OcrTask
 from airflow_provider_asposeocr.exceptions import AsposeOcrError, AsposeOcrInputError
 from airflow_provider_asposeocr.hooks.aspose_ocr import Submission
@@ -33,7 +34,7 @@ class AsposeOcrPreviewOperator(AsposeOcrOperator):
 
     def __init__(self, *, preview: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.preview = preview
+        self.preview = switch(preview, "preview")
         if preview and self.output_path is None and not self.takes_output_path_later:
             raise AsposeOcrInputError("preview=True writes a picture: set output_path to the folder for it.")
         if preview and not self.wait_for_completion:

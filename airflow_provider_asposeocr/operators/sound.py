@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_asposeocr.api.checks import endpoint_named
+from airflow_provider_asposeocr.api.checks import endpoint_named, switch
 from airflow_provider_asposeocr.exceptions import AsposeOcrInputError
 from airflow_provider_asposeocr.operators.document import AsposeOcrOperator
 
@@ -44,7 +44,7 @@ class AsposeOcrTextToSpeechOperator(AsposeOcrOperator):
     def __init__(self, *, text: str, trial: bool = False, **kwargs: Any) -> None:
         super().__init__(image=None, **kwargs)
         self.text = text
-        self.trial = trial
+        self.trial = switch(trial, "trial")
 
     def execute(self, context: Context) -> dict[str, Any]:
         """

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
-from airflow_provider_asposeocr.api.checks import endpoint_named, has_no_regions
+from airflow_provider_asposeocr.api.checks import endpoint_named, has_no_regions, switch
 from airflow_provider_asposeocr.operators.document import AsposeOcrOperator
 from airflow_provider_asposeocr.operators.llm_documents import AsposeOcrTextOperator
 from airflow_provider_asposeocr.operators.previewing import AsposeOcrPreviewOperator
@@ -31,7 +31,7 @@ class AsposeOcrRecognizeImageOperator(AsposeOcrPreviewOperator, AsposeOcrTextOpe
 
     def __init__(self, *, trial: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.trial = trial
+        self.trial = switch(trial, "trial")
 
     def _endpoint_name(self) -> str:
         return endpoint_named(self.endpoint).trial or self.endpoint if self.trial else self.endpoint

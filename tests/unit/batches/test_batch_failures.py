@@ -101,6 +101,12 @@ class TestFailures:
         with pytest.raises(AsposeOcrInputError, match="timeout must be over 0"):
             batch([], Path("out"), timeout=timeout)
 
+    @pytest.mark.parametrize("name", ["overwrite", "dry_run", "durable", "resubmit_on_clear", "resubmit_on_ambiguity"])
+    def test_a_switch_that_is_no_switch_is_refused_when_the_dag_is_parsed(self, name: str) -> None:
+        """As a text from a template, which counts as true whatever it says."""
+        with pytest.raises(AsposeOcrInputError, match=f"^{name} must be True or False, got 'False'"):
+            batch([], Path("out"), **{name: "False"})
+
     @pytest.mark.parametrize(
         ("arguments", "says"),
         [

@@ -62,6 +62,21 @@ class TestBadInput:
             recognize(letter, max_xcom_bytes=most)
 
     @pytest.mark.parametrize(
+        "name",
+        [
+            *("overwrite", "deferrable", "wait_for_completion", "cancel_on_kill", "durable", "preview", "as_documents"),
+            *("resubmit_on_clear", "resubmit_on_ambiguity", "resubmit_failed_jobs"),
+        ],
+    )
+    @pytest.mark.parametrize("value", ["False", "{{ params.again }}", None, 2])
+    def test_a_switch_that_is_no_switch_is_refused_when_the_dag_is_parsed(
+        self, letter: str, name: str, value: Any
+    ) -> None:
+        """A text counts as true, whatever it says: a document would be billed again, or a file replaced."""
+        with pytest.raises(AsposeOcrInputError, match=f"^{name} must be True or False"):
+            recognize(letter, **{name: value})
+
+    @pytest.mark.parametrize(
         ("regions", "says"),
         [
             (None, "needs at least one region"),
