@@ -1,6 +1,4 @@
-"""
-What the emulator does for each endpoint: one row per endpoint, as in :mod:`airflow_provider_asposeocr.api.endpoints`.
-"""
+"""What the emulator does for each endpoint: a row for each, as in :mod:`airflow_provider_asposeocr.api.endpoints`."""
 
 from __future__ import annotations
 
