@@ -157,6 +157,8 @@ class Poller(Struct):
     :param lag: for how many seconds after ``started_at`` ``NotExist`` is not believed yet: ``REPLICA_LAG`` where that
         is the time of our own submission.
     :param patience: the longest ``Retry-After`` that is waited for, in seconds; ``None``: any, until the deadline.
+    :param uniform: draws a number between two.
+    :param failures: how many there have been in a row.
     """
 
     schedule: PollSchedule
@@ -238,7 +240,11 @@ _CLEAR_THE_SUBMITTER = (
 
 
 def is_transient(error: AsposeOcrError) -> bool:
-    """Whether asking again can help: the service was not there, not well, or its answer came broken."""
+    """
+    Say whether asking again can help: the service was not there, not well, or its answer came broken.
+
+    :param error: why there is no answer.
+    """
     return isinstance(error, AsposeOcrServiceError | AsposeOcrProtocolError)
 
 

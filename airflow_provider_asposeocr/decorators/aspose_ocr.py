@@ -85,7 +85,12 @@ class AsposeOcrTask(Protocol[P, R]):
         """Make a mapped task for each value."""
 
     def expand_kwargs(self, kwargs: Any, *, strict: bool = True) -> XComArg:
-        """Make a mapped task for each mapping of arguments."""
+        """
+        Make a mapped task for each mapping of arguments.
+
+        :param kwargs: a list of mappings, or what brings one.
+        :param strict: whether what the function does not take is refused when the DAG is parsed.
+        """
 
     def override(self, **kwargs: Any) -> AsposeOcrTask[P, R]:
         """Change the operator's arguments."""

@@ -265,17 +265,38 @@ class OcrJobOperator(JobReports, BaseOperator):
         raise NotImplementedError
 
     def known_job(self, context: Context) -> OcrJob | None:
-        """Return the job that the task is about, where it is known without the trigger's event."""
+        """
+        Return the job that the task is about, where it is known without the trigger's event.
+
+        :param context: Airflow's task context.
+        """
         return None
 
     def job_told(self, context: Context, job: OcrJob) -> None:
-        """Called where the trigger's event has brought a job back."""
+        """
+        Called where the trigger's event has brought a job back.
+
+        :param context: Airflow's task context.
+        :param job: which.
+        """
 
     def job_ended_badly(self, context: Context, job: OcrJob, *, failed: bool = False) -> None:
-        """Called where a job cannot be gone on with; ``failed``: it ended as ``Error``."""
+        """
+        Called where a job cannot be gone on with.
+
+        :param context: Airflow's task context.
+        :param job: which.
+        :param failed: whether it ended as ``Error``.
+        """
 
     def raised_for(self, context: Context, job: OcrJob, error: AsposeOcrError) -> AsposeOcrError:
-        """Return the error to raise where a job did not end well."""
+        """
+        Return the error to raise where a job did not end well.
+
+        :param context: Airflow's task context.
+        :param job: which.
+        :param error: what became of it.
+        """
         return error
 
     def image_name(self) -> str | None:

@@ -408,5 +408,11 @@ class AsposeOcrBatchOperator(OcrJobOperator):
         return BatchMemory(store, plan.folder, run)
 
     def deliver_task(self, context: Context, job: OcrJob, task: Any) -> NoReturn:
-        """Not used: a batch delivers each document by itself."""
+        """
+        Not used: a batch delivers each document by itself.
+
+        :param context: Airflow's task context.
+        :param job: a job.
+        :param task: the same with its results.
+        """
         raise NotImplementedError

@@ -47,7 +47,8 @@ class AsposeOcrTaskSensor(OcrJobOperator, BaseSensorOperator):
     :param output_path: a folder or file on any storage for the results. (templated)
     :param deferrable: whether to wait in the triggerer; else in ``mode`` ``poke`` or ``reschedule``.
     :param poll_interval: seconds between the first polls, which then grow by ``poll_backoff`` up to
-        ``poll_interval_max``; ``poke_interval``, where given, makes it a fixed one instead.
+        ``poll_interval_max``.
+    :param poke_interval: seconds between two polls, where they are to be the same all the time.
     :param cancel_on_kill: whether to cancel the job when the user ends the task, or the time is over. Off by default:
         the job is another task's.
     :param kwargs: of :class:`~airflow_provider_asposeocr.jobs.following.OcrJobOperator` and of Airflow's
