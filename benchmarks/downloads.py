@@ -20,7 +20,7 @@ MAX_CPU_OVER_FLOOR = 1.6
 SMALL_RESULT = 400_000
 """Bytes, for the warm-up: more than what stays in memory."""
 
-OURS, FLOOR, SDK = "ours: AsposeOcrHook.get_task, outputs.deliver", "floor: receive, pybase64, write", "vendor's SDK"
+OURS, FLOOR, SDK = "ours: AsposeOcrHook.get_task, results.deliver", "floor: receive, pybase64, write", "vendor's SDK"
 _BUFFER = 256 * 1024
 
 
