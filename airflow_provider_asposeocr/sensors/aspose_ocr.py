@@ -16,6 +16,7 @@ from airflow.providers.common.compat.sdk import (
 from msgspec.structs import replace
 
 from airflow_provider_asposeocr.api.checks import checked_ocr_task_id, endpoint_named
+from airflow_provider_asposeocr.api.job_failures import JobFailure
 from airflow_provider_asposeocr.api.polling import Poller, PollOutcome, PollVerdict
 from airflow_provider_asposeocr.api.results import OcrTask
 from airflow_provider_asposeocr.api.waiting import FOR_EVER, seconds
@@ -118,7 +119,7 @@ class AsposeOcrTaskSensor(OcrJobOperator, BaseSensorOperator):
             if last is None or last.is_final or self._job is None:
                 raise
             # The last poke has just asked.
-            over = self._bad_end(context, self._job, PollVerdict.TIMED_OUT, last.reason, error=last.error)
+            over = self._bad_end(context, self._job, JobFailure(PollVerdict.TIMED_OUT, last.reason, error=last.error))
             raise self._skip_or(over) from error
         if self._ended is not None:
             raise self._ended
