@@ -56,7 +56,8 @@ def with_hook(_url: str, folder: Path) -> Callable[[str], object]:
     """Our hook, and the delivery that our operators make."""
     from airflow_provider_asposeocr.api.checks import endpoint_named
     from airflow_provider_asposeocr.hooks.aspose_ocr import AsposeOcrHook
-    from airflow_provider_asposeocr.storage.results import deliver, output_files
+    from airflow_provider_asposeocr.storage.outputs import output_files
+    from airflow_provider_asposeocr.storage.results import deliver
 
     hook, endpoint = AsposeOcrHook(), endpoint_named("RecognizeImage")
 

@@ -41,12 +41,10 @@ from airflow_provider_asposeocr.jobs.job import OcrJob
 from airflow_provider_asposeocr.jobs.kills import Kill, sleep_until_stopped
 from airflow_provider_asposeocr.jobs.reports import JobReports
 from airflow_provider_asposeocr.jobs.result_link import RESULT_LINKS
-from airflow_provider_asposeocr.storage.results import DEFAULT_MAX_XCOM_BYTES
+from airflow_provider_asposeocr.storage.xcoms import DEFAULT_MAX_XCOM_BYTES
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-
-__all__ = ["DEFAULT_TIMEOUT", "DEFERRAL_SLACK", "OcrJob", "OcrJobOperator"]
 
 DEFAULT_TIMEOUT = 3600.0
 """Seconds to wait for a job."""

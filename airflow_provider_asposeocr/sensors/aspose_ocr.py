@@ -28,8 +28,11 @@ from airflow_provider_asposeocr.exceptions import (
     AsposeOcrTimeoutError,
     because_of,
 )
-from airflow_provider_asposeocr.jobs.following import OcrJob, OcrJobOperator
-from airflow_provider_asposeocr.storage.results import deliver, delivering, output_files
+from airflow_provider_asposeocr.jobs.following import OcrJobOperator
+from airflow_provider_asposeocr.jobs.job import OcrJob
+from airflow_provider_asposeocr.storage.failures import delivering
+from airflow_provider_asposeocr.storage.outputs import output_files
+from airflow_provider_asposeocr.storage.results import deliver
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
