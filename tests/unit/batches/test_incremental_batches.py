@@ -242,6 +242,7 @@ class TestManyTasks:
         assert batch(many, outbox).execute(next_run("later"))["skipped"] == 30
 
     def test_chunks_of_no_documents(self, tmp_path: Path) -> None:
+        """An empty folder has no chunks; one that is not there is an error."""
         (tmp_path / "empty").mkdir()
         assert chunks(tmp_path / "empty") == []
         with pytest.raises(AsposeOcrInputError, match="There is no folder"):
@@ -345,6 +346,7 @@ class TestGuards:
         assert service.calls().accepted == 30
 
     def test_max_failures(self, service: EmulatorServer, many: Path, outbox: Path) -> None:
+        """Once more than `max_failures` documents have failed, no more are submitted."""
         service.add_faults(
             [{"kind": "error", "messages": ["bad"], "method": "POST", "path": "RecognizeImage", "count": None}]
         )
