@@ -20,7 +20,7 @@ MAX_CPU_OVER_FLOOR = 1.6
 SMALL_RESULT = 400_000
 """Bytes, for the warm-up: more than what stays in memory."""
 
-OURS, FLOOR, SDK = "ours: AsposeOcrHook.get_task, outputs.deliver", "floor: receive, pybase64, write", "vendor's SDK"
+OURS, FLOOR, SDK = "ours: AsposeOcrHook.get_task, results.deliver", "floor: receive, pybase64, write", "vendor's SDK"
 _BUFFER = 256 * 1024
 
 
@@ -56,7 +56,8 @@ def with_hook(_url: str, folder: Path) -> Callable[[str], object]:
     """Our hook, and the delivery that our operators make."""
     from airflow_provider_asposeocr.api.checks import endpoint_named
     from airflow_provider_asposeocr.hooks.aspose_ocr import AsposeOcrHook
-    from airflow_provider_asposeocr.storage.results import deliver, output_files
+    from airflow_provider_asposeocr.storage.outputs import output_files
+    from airflow_provider_asposeocr.storage.results import deliver
 
     hook, endpoint = AsposeOcrHook(), endpoint_named("RecognizeImage")
 

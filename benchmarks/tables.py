@@ -12,8 +12,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from airflow_provider_asposeocr.api.checks import endpoint_named
 from airflow_provider_asposeocr.batches.beginning import frozen

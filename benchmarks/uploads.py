@@ -78,7 +78,7 @@ def with_hook(_url: str) -> Callable[[str], object]:
     return lambda document: hook.submit("RecognizeImage", document, _SETTINGS)
 
 
-def with_fingerprint(_url: str) -> Callable[[str], object]:
+def with_digest(_url: str) -> Callable[[str], object]:
     """Our operator's way: the document is read once more for a digest, by which a retry knows it again."""
     from airflow_provider_asposeocr.hooks.aspose_ocr import AsposeOcrHook
 
@@ -86,7 +86,7 @@ def with_fingerprint(_url: str) -> Callable[[str], object]:
 
     def upload(document: str) -> object:
         submission = hook.prepare("RecognizeImage", document, _SETTINGS)
-        return submission.fingerprint, hook.send(submission)
+        return submission.document.sha256(), hook.send(submission)
 
     return upload
 
@@ -155,7 +155,7 @@ WAYS: dict[str, Callable[[str], Callable[[str], object]]] = {
     "requests.post(json=)": with_requests,
     HTTP_OPERATOR: with_http_operator,
     OURS: with_hook,
-    "ours, with the operator's fingerprint": with_fingerprint,
+    "ours, with the operator's digest": with_digest,
     FLOOR: floor,
     "pybase64 alone": base64_alone,
     "sending over loopback alone": sending_alone,

@@ -34,7 +34,11 @@ class AnswerReader(Protocol[T_co]):
         """Whether what came says it all, even where the exchange breaks before the end of the body."""
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next bytes."""
+        """
+        Take the next bytes.
+
+        :param chunk: those.
+        """
 
     def close(self) -> T_co:
         """Return what they say, now that they are complete."""
@@ -58,6 +62,7 @@ class ShortAnswerReader:
         """
         Take the next bytes.
 
+        :param chunk: those.
         :raises AsposeOcrError: for more than :data:`MAX_SHORT_ANSWER` bytes.
         """
         self._body += chunk
@@ -88,7 +93,11 @@ class RefusalReader:
         return len(self._body) < self._limit
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next bytes, as far as they are wanted."""
+        """
+        Take the next bytes, as far as they are wanted.
+
+        :param chunk: those.
+        """
         self._body += chunk[: self._limit - len(self._body)]
 
     def close(self) -> bytes:

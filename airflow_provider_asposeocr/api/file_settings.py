@@ -18,6 +18,7 @@ class ImageFileSettings(Settings):
 
     @property
     def result_parts(self) -> tuple[str, ...]:
+        """One image."""
         return ("ImagePNG",)
 
 
@@ -26,6 +27,7 @@ class PdfFileSettings(Settings):
 
     @property
     def result_parts(self) -> tuple[str, ...]:
+        """One PDF file."""
         return ("Pdf",)
 
 
@@ -43,4 +45,5 @@ class SpeechSettings(Settings):
 
     @property
     def result_parts(self) -> tuple[str, ...]:
+        """One sound. The type is called otherwise in the results than in the settings."""
         return ("WavFile",)

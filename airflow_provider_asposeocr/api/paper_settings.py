@@ -49,6 +49,7 @@ class TableSettings(SpellCheckedSettings, DetectionSettings):
 
     @property
     def result_parts(self) -> tuple[str, ...]:
+        """Those of ``resultTypeTable``."""
         return tuple(self.result_type_table.value.split("And"))
 
 
@@ -72,6 +73,7 @@ class InvoiceSettings(SpellCheckedSettings, TurnedSettings):
 
     @property
     def result_parts(self) -> tuple[str, ...]:
+        """The fields come as text that is JSON."""
         return ("Text",)
 
 
@@ -88,4 +90,5 @@ class FontSettings(FilteredSettings):
 
     @property
     def result_parts(self) -> tuple[str, ...]:
+        """Style and fonts come as text."""
         return ("Text",)

@@ -23,16 +23,10 @@ from msgspec.structs import replace
 from airflow_provider_asposeocr.api.results import OcrTask
 from airflow_provider_asposeocr.api.values import Value
 from airflow_provider_asposeocr.exceptions import (
-    About,
-    AsposeOcrConnectionNotFoundError,
     AsposeOcrError,
     AsposeOcrInputError,
     AsposeOcrProtocolError,
     AsposeOcrServiceError,
-    AsposeOcrTaskError,
-    AsposeOcrTaskNotFoundError,
-    AsposeOcrTimeoutError,
-    refusal_named,
 )
 
 DEFAULT_POLL_INTERVAL = 2.0
@@ -157,6 +151,8 @@ class Poller(Struct):
     :param lag: for how many seconds after ``started_at`` ``NotExist`` is not believed yet: ``REPLICA_LAG`` where that
         is the time of our own submission.
     :param patience: the longest ``Retry-After`` that is waited for, in seconds; ``None``: any, until the deadline.
+    :param uniform: draws a number between two.
+    :param failures: how many there have been in a row.
     """
 
     schedule: PollSchedule
@@ -231,114 +227,10 @@ class Poller(Struct):
         return math.inf if self.deadline is None else self.deadline - now
 
 
-_CLEAR_THE_SUBMITTER = (
-    "A retry submits nothing and finds the same; clear the task that submitted the document to have it read again, "
-    "which is billed again."
-)
-
-
 def is_transient(error: AsposeOcrError) -> bool:
-    """Whether asking again can help: the service was not there, not well, or its answer came broken."""
+    """
+    Say whether asking again can help: the service was not there, not well, or its answer came broken.
+
+    :param error: why there is no answer.
+    """
     return isinstance(error, AsposeOcrServiceError | AsposeOcrProtocolError)
-
-
-def failure_of(
-    outcome: PollOutcome, *, endpoint: str, ocr_task_id: str, image: str | None = None, aftermath: str = ""
-) -> AsposeOcrError:
-    """
-    Return the error for a final outcome other than ``Completed``.
-
-    :param outcome: the decision.
-    :param endpoint: where the job was submitted.
-    :param ocr_task_id: the job's id.
-    :param image: the document, where it is known.
-    :param aftermath: for a time-out: what became of the job, a sentence.
-    """
-    return failure(
-        outcome.verdict,
-        reason=outcome.reason,
-        error=outcome.error,
-        endpoint=endpoint,
-        ocr_task_id=ocr_task_id,
-        image=image,
-        aftermath=aftermath,
-        messages=outcome.task.messages if outcome.task else (),
-    )
-
-
-def failure(
-    verdict: PollVerdict,
-    *,
-    reason: str,
-    endpoint: str,
-    ocr_task_id: str,
-    image: str | None = None,
-    aftermath: str = "",
-    error: AsposeOcrError | None = None,
-    retry_after: float | None = None,
-    messages: tuple[str, ...] = (),
-    refusal: str = "",
-    submits: bool = True,
-) -> AsposeOcrError:
-    """
-    Return the error for a verdict; it says what became of the job and what a retry will do.
-
-    :param verdict: a final one, other than ``Completed``.
-    :param reason: the service's messages, or what the last poll broke on.
-    :param endpoint: where the job was submitted.
-    :param ocr_task_id: the job's id.
-    :param image: the document, where it is known.
-    :param aftermath: for a time-out: what became of the job, a sentence.
-    :param error: the error of the last poll, where it is at hand.
-    :param retry_after: how many seconds the service asked to wait.
-    :param messages: the service's own messages one by one, where they are at hand; else ``reason`` is taken as one.
-    :param refusal: the name of the class of a permanent fault, where the error itself is not at hand.
-    :param submits: whether a retry submits the document again; a sensor's does not.
-    """
-    why = reason.rstrip(".")
-    about: About = {"endpoint": endpoint, "ocr_task_id": ocr_task_id, "image": image}
-    job = f"{endpoint} job {ocr_task_id}"
-    if verdict is PollVerdict.ERROR:
-        said = why or "the service gave no reason"
-        then = "A retry submits the document again, which is billed again." if submits else _CLEAR_THE_SUBMITTER
-        return AsposeOcrTaskError(
-            f"{job} ended as Error: {said}. {then}",
-            messages=messages or tuple(filter(None, (reason,))),
-            resubmits=submits,
-            **about,
-        )
-    if verdict is PollVerdict.NOT_EXIST:
-        then = "A retry submits the document again, which is billed again." if submits else _CLEAR_THE_SUBMITTER
-        return AsposeOcrTaskNotFoundError(
-            f"The service does not know {job}: the id is wrong or of another endpoint or account, the job was "
-            f"cancelled, or its result is older than 24 hours. {then}",
-            resubmits=submits,
-            **about,
-        )
-    if verdict is PollVerdict.TIMED_OUT:
-        tail = f" The last poll said: {why}." if why else ""
-        return AsposeOcrTimeoutError(f"{job} did not end in time.{tail} {aftermath}".rstrip(), **about)
-    if verdict is PollVerdict.GAVE_UP:
-        last = f", the last: {why}" if why else ""
-        asked = error.retry_after if isinstance(error, AsposeOcrServiceError) else retry_after
-        return AsposeOcrServiceError(
-            f"Polling gave up on {job} after too many failures in a row{last}. "
-            "The job is left in place at the service; a retry goes on with it and is not billed again.",
-            retry_after=asked,
-            **about,
-        )
-    if isinstance(error, AsposeOcrConnectionNotFoundError) or refusal == AsposeOcrConnectionNotFoundError.__name__:
-        # It was there when the document was submitted: rather an outage of what keeps it, and the job is paid for.
-        return AsposeOcrServiceError(
-            f"{job} cannot be asked for: {why}. It is left in place at the service: a retry goes on with it and is not "
-            "billed again.",
-            **about,
-        )
-    if error is None:
-        error = refusal_named(refusal)(reason or f"The service refused to tell about {job}.")
-    error.message += (
-        f" {job} is left in place: its result can be fetched by its id for 24 hours after the submission, by "
-        "`get_task` of the hook, by the sensor, or by clearing the task once that is mended (an operator's needs "
-        "durable=True and Airflow 3.3+ for it; below, it submits the document again, which is billed again)."
-    )
-    return error.about(**about)

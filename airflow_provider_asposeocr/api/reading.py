@@ -58,6 +58,7 @@ class Base64Sink:
         """
         Decode one more piece.
 
+        :param piece: of the Base64.
         :raises AsposeOcrProtocolError: where it is not Base64, or more than the limit.
         :raises AsposeOcrDeliveryError: where the file cannot be written.
         """
@@ -71,6 +72,7 @@ class Base64Sink:
         r"""
         Decode one more piece, in which whole escapes of JSON stand, such as ``\/`` or ``\u002B``.
 
+        :param piece: of the Base64.
         :raises AsposeOcrProtocolError: likewise.
         """
         self.feed(_unescaped(piece))
@@ -94,7 +96,11 @@ class Base64Sink:
             self._file.write(decoded)
 
     def feed_squeezed(self, piece: bytes) -> None:
-        """Decode a piece out of which white space was taken, before what is still waiting."""
+        """
+        Decode a piece out of which white space was taken, before what is still waiting.
+
+        :param piece: of the Base64.
+        """
         rest, self._rest = self._rest, b""
         self.feed(piece)
         if rest:
@@ -131,6 +137,7 @@ class _PassedOver:
         """
         Pass over one more piece.
 
+        :param piece: of the Base64.
         :raises AsposeOcrProtocolError: where it is more than the limit.
         """
         self._left -= len(piece)
@@ -178,6 +185,7 @@ class TaskReader:
         """
         Take the next bytes of the answer.
 
+        :param chunk: those.
         :raises AsposeOcrProtocolError: where they cannot be part of a response object, or are too many.
         """
         if self._held is not None:

@@ -23,7 +23,12 @@ from airflow_provider_asposeocr.exceptions import (
 
 
 def refusal(call: Call[Any], response: HttpResponse) -> AsposeOcrError:
-    """What an answer other than 2xx means."""
+    """
+    Return the error that an answer other than 2xx means.
+
+    :param call: what was asked.
+    :param response: the answer.
+    """
     status = response.status
     body = excerpt(response.body.close())
     said = f"Aspose.OCR Cloud answered HTTP {status}" + (f": {body}" if body else "")

@@ -63,7 +63,11 @@ FILE_EXTENSIONS = frozenset(
 
 
 def result_type_named(name: str) -> ResultType:
-    """Return what is known of a result type; one the service may have added is taken as binary."""
+    """
+    Return what is known of a result type; one the service may have added is taken as binary.
+
+    :param name: the service's name of it.
+    """
     return RESULT_TYPES.get(name, UNKNOWN_RESULT_TYPE)
 
 
@@ -146,7 +150,11 @@ class OcrTask(Value, frozen=True):
         return notices
 
     def of_type(self, name: str) -> list[OcrResult]:
-        """The results of one type, in the service's order."""
+        """
+        Return the results of one type, in the service's order.
+
+        :param name: the service's name of the type, such as ``Pdf``.
+        """
         return [result for result in self.results if result.type == name]
 
     @property
@@ -218,7 +226,12 @@ def _read(response: bytes) -> TaskResponse:
 
 
 class OcrResultContent(Value, frozen=True):
-    """The decoded bytes of one ``data``, and how many there are."""
+    """
+    What one ``data`` holds, decoded.
+
+    :param file: with the bytes, at its start.
+    :param size: how many there are.
+    """
 
     file: BinaryIO
     size: int
@@ -238,6 +251,7 @@ def rectangles(task: OcrTask) -> list[list[int]]:
 
     Source: "Fetching image regions", docs.aspose.cloud/ocr/fetch-regions/.
 
+    :param task: the job, with its results.
     :raises AsposeOcrProtocolError: where the data is not a JSON array of four whole numbers each.
     """
     found: list[list[int]] = []
@@ -270,5 +284,12 @@ def _not_rectangles(task: OcrTask, why: str) -> AsposeOcrProtocolError:
 
 
 def region_texts(task: OcrTask) -> list[str]:
-    """The texts of a completed RecognizeRegions job, one per region in ascending order of ``order``."""
+    """
+    Return the texts of a completed RecognizeRegions job, one per region in ascending order of ``order``.
+
+    Source: "Fetching regions recognition result", docs.aspose.cloud/ocr/fetch-region-recognition-result/.
+
+    :param task: the job, with its results.
+    :raises AsposeOcrProtocolError: where one is not UTF-8.
+    """
     return [result.text for result in task.of_type("Text")]

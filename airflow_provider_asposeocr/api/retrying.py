@@ -1,5 +1,6 @@
 """
-The one retry policy, for both worlds: ``tenacity.Retrying(**policy)`` and ``tenacity.AsyncRetrying(**policy)``.
+The one retry policy, for both hooks: :func:`~airflow_provider_asposeocr.api.conversations.repeated` follows it by
+``tenacity.Retrying(**policy)``, and yields the waits to whoever drives it.
 
 Repeated is only what cannot be billed twice: a submission whose acceptance is uncertain is an
 :class:`~airflow_provider_asposeocr.exceptions.AsposeOcrAmbiguousSubmissionError`, which this policy does not know.

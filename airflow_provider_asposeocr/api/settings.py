@@ -213,6 +213,7 @@ class TextResultSettings(Settings):
 
     @property
     def result_parts(self) -> tuple[str, ...]:
+        """Those of ``resultType``."""
         return self.result_type.parts
 
 

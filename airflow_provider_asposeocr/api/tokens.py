@@ -94,6 +94,10 @@ class TokenLease:
     """
     The right, and the duty, to fetch a token for everybody who waits. A context manager: leaving it without
     :meth:`fulfil` tells the others the error, or to try themselves.
+
+    :param store: keeps the token.
+    :param claimant: who fetches it.
+    :param waiters: what the others wait for.
     """
 
     def __init__(self, store: TokenStore, claimant: Hashable, waiters: Future[str | None]) -> None:
@@ -164,7 +168,13 @@ class TokenStore:
             return self._lease
 
     def keep(self, lease: TokenLease, token: str, expires_in: float) -> None:
-        """Take what a lease has brought; used by :class:`TokenLease`."""
+        """
+        Take what a lease has brought; used by :class:`TokenLease`.
+
+        :param lease: that.
+        :param token: what it brought.
+        :param expires_in: for how many seconds that is good.
+        """
         with self._lock:
             # A token that lives shorter than two margins is used for half its life.
             self._renew_at = self._clock() + expires_in - min(RENEWAL_MARGIN, expires_in / 2)
@@ -173,7 +183,11 @@ class TokenStore:
             self.release(lease)
 
     def release(self, lease: TokenLease) -> None:
-        """End a lease; used by :class:`TokenLease`."""
+        """
+        End a lease; used by :class:`TokenLease`.
+
+        :param lease: which. One that another has taken the place of is over already.
+        """
         with self._lock:
             if self._lease is lease:
                 self._lease = None

@@ -8,8 +8,6 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
-from msgspec.structs import replace
-
 from airflow_provider_asposeocr.api.checks import switch
 from airflow_provider_asposeocr.api.polling import (
     DEFAULT_POLL_BACKOFF,
@@ -64,14 +62,6 @@ class Waiting(Value, frozen=True):
         if not 0 <= patience < math.inf:
             raise AsposeOcrInputError(f"defer_after must be 0 seconds or more, and finite, got {defer_after}.")
         return cls(PollSchedule(interval, poll_backoff, longest), patience, switch(cancel_on_kill, "cancel_on_kill"))
-
-    def with_backoff(self, backoff: float) -> Waiting:
-        """
-        Return the same with another backoff.
-
-        :param backoff: by how much each wait is longer than the last.
-        """
-        return replace(self, schedule=replace(self.schedule, backoff=backoff))
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON, by the names of the operators' parameters: what a trigger keeps."""

@@ -27,7 +27,9 @@ from airflow_provider_asposeocr.storage.failures import NOTHING_SENT, before_sen
 log = logging.getLogger(__name__)
 
 FETCHABLE = 24 * 3600.0
-"""Seconds for which the service keeps a result: docs.aspose.cloud/ocr/, "Fetching recognition results"."""
+"""
+Seconds for which the service keeps a result. Source: "Fetching image regions", docs.aspose.cloud/ocr/fetch-regions/.
+"""
 _LOOKERS = 16
 _MOST_SKEW = 60.0
 """Seconds by which the clocks of two machines may differ."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from airflow_provider_asposeocr import metrics
-from airflow_provider_asposeocr.api.polling import PollVerdict, failure, is_transient
+from airflow_provider_asposeocr.api.job_failures import JobFailure
+from airflow_provider_asposeocr.api.polling import PollVerdict, is_transient
 from airflow_provider_asposeocr.api.results import OcrTask
 from airflow_provider_asposeocr.api.values import Value
 from airflow_provider_asposeocr.batches.documents import BatchDocument
@@ -73,15 +74,12 @@ class Verdict(Value, frozen=True):
         :param cancelled: whether it was cancelled, as it did not end in time.
         """
         messages = self.task.messages if self.task else ()
-        return failure(
-            self.what,
-            reason=str(self.error) if self.error else "; ".join(messages),
+        reason = str(self.error) if self.error else "; ".join(messages)
+        return JobFailure(self.what, reason, messages, self.error).as_error(
             endpoint=endpoint,
             ocr_task_id=document.ocr_task_id or "",
             image=document.image,
             aftermath="It was cancelled; a retry submits it again." if cancelled else "It goes on at the service.",
-            error=self.error,
-            messages=messages,
         )
 
 

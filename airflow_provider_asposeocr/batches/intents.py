@@ -20,7 +20,12 @@ class DocumentJournal(SubmissionJournal, Protocol):
     """Is also told of a document's job, the moment its id is known."""
 
     def accepted(self, ocr_task_id: str, version: str | None) -> None:
-        """Called right after the answer."""
+        """
+        Called right after the answer.
+
+        :param ocr_task_id: the job's id.
+        :param version: of the file that was sent, as its storage tells it.
+        """
 
 
 class BatchIntent:

@@ -13,7 +13,7 @@ from airflow_provider_asposeocr.batches.lines import entry_of, line_of
 from airflow_provider_asposeocr.batches.memory import BatchMemory
 from airflow_provider_asposeocr.batches.names import canonical
 from airflow_provider_asposeocr.batches.slots import printable
-from airflow_provider_asposeocr.storage.results import write_file
+from airflow_provider_asposeocr.storage.writing import write_file
 
 MOST_FAILURES_IN_XCOM = 100
 _IN_MEMORY = 1024 * 1024

@@ -59,6 +59,7 @@ class BatchRun:
     :param plan: what to do.
     :param memory: what is remembered.
     :param start: what there is to do.
+    :param began_at: when the try began, in seconds since the epoch.
     :param header: what is remembered of the batch as a whole, where this goes on after a deferral.
     :param over: the ids of jobs that are known to have ended, as those that woke the worker.
     :param report: is told the facts of the progress now and then.

@@ -35,19 +35,41 @@ class BatchService(Protocol):
         """Return the time in seconds since the epoch."""
 
     async def blocking(self, work: Callable[[], T]) -> T:
-        """Do what takes its time, such as to write the journal, while all else goes on."""
+        """
+        Do what takes its time, such as to write the journal, while all else goes on.
+
+        :param work: what.
+        """
 
     async def submit(self, document: BatchDocument, journal: DocumentJournal) -> None:
-        """Check and submit a document, whose job the journal is told."""
+        """
+        Check and submit a document.
+
+        :param document: which.
+        :param journal: is told of each POST, and of the job.
+        """
 
     async def ask(self, document: BatchDocument) -> OcrTask:
-        """Ask for a document's job, with its results once it is completed."""
+        """
+        Ask for a document's job, with its results once it is completed.
+
+        :param document: whose.
+        """
 
     async def deliver(self, document: BatchDocument, task: OcrTask) -> BatchDocument:
-        """Write the results of a completed job, and return what its document has come to."""
+        """
+        Write the results of a completed job, and return what its document has come to.
+
+        :param document: whose it was.
+        :param task: the job with its results.
+        """
 
     async def cancel(self, document: BatchDocument) -> None:
-        """Cancel a document's job."""
+        """
+        Cancel a document's job.
+
+        :param document: whose.
+        """
 
 
 class HookedService:

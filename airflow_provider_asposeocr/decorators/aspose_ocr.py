@@ -30,7 +30,7 @@ from airflow_provider_asposeocr.api.settings import Settings
 from airflow_provider_asposeocr.decorators.returned import ARGUMENTS, arguments_of, as_json, keep, kept
 from airflow_provider_asposeocr.exceptions import AsposeOcrDeliveryError, AsposeOcrInputError
 from airflow_provider_asposeocr.hooks.aspose_ocr import Submission
-from airflow_provider_asposeocr.jobs.following import OcrJob
+from airflow_provider_asposeocr.jobs.job import OcrJob
 from airflow_provider_asposeocr.jobs.memory import SubmissionMemory
 from airflow_provider_asposeocr.jobs.record import SubmissionRecord
 from airflow_provider_asposeocr.operators import aspose_ocr as operators
@@ -85,7 +85,12 @@ class AsposeOcrTask(Protocol[P, R]):
         """Make a mapped task for each value."""
 
     def expand_kwargs(self, kwargs: Any, *, strict: bool = True) -> XComArg:
-        """Make a mapped task for each mapping of arguments."""
+        """
+        Make a mapped task for each mapping of arguments.
+
+        :param kwargs: a list of mappings, or what brings one.
+        :param strict: whether what the function does not take is refused when the DAG is parsed.
+        """
 
     def override(self, **kwargs: Any) -> AsposeOcrTask[P, R]:
         """Change the operator's arguments."""

@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Serve until interrupted or terminated.
 
     :param arguments: of the command line; by default those of this process.
-    :return: exit code.
+    :returns: exit code.
     """
     options = _parser().parse_args(arguments)
     try:

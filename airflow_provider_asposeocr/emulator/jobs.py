@@ -133,7 +133,7 @@ class JobQueue:
         :param work: does it, in a thread of the pool.
         :param fate: what is to become of it.
         :param prefix: takes the place of the first characters of its id.
-        :return: its id.
+        :returns: its id.
         """
         with self._lock:
             self._forget_expired()

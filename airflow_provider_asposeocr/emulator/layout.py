@@ -184,7 +184,7 @@ def _largest_columns(items: list[_Item]) -> _Cut | None:
     """
     Find the run of bands with most fragments that a gutter divides into columns.
 
-    :return: what is above the run, left of the gutter, right of it, and below the run.
+    :returns: what is above the run, left of the gutter, right of it, and below the run.
     """
     height = _height(items)
     bands = _bands(items)

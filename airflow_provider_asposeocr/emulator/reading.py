@@ -103,7 +103,7 @@ class PageReader:
         :param sheet: as decoded.
         :param area: the part, in pixels of the image as sent; what of it lies outside of the image is left out.
         :param preparation: what to do before.
-        :return: ``None`` if all of it lies outside.
+        :returns: ``None`` if all of it lies outside.
         """
         sent = Box(max(0, area.left), max(0, area.top), min(sheet.size[0], area.right), min(sheet.size[1], area.bottom))
         if sent.right <= sent.left or sent.bottom <= sent.top:

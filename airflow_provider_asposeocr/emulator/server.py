@@ -112,6 +112,7 @@ class Emulator:
     :param allow_remote: whether the address may be one that other machines can reach.
     :param reader: reads the images; by default RapidOCR, with a memory.
     :param clock: seconds from any start.
+    :param endpoints: to be served besides those of the service.
     :raises RemoteHostError: if the address can be reached from other machines, without leave.
     :raises CertificateError: if the certificate or its key cannot be used.
     """

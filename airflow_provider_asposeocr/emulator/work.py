@@ -1,6 +1,4 @@
-"""
-What the emulator does for each endpoint: one row per endpoint, as in :mod:`airflow_provider_asposeocr.api.endpoints`.
-"""
+"""What the emulator does for each endpoint: a row for each, as in :mod:`airflow_provider_asposeocr.api.endpoints`."""
 
 from __future__ import annotations
 
@@ -32,7 +30,10 @@ from airflow_provider_asposeocr.emulator.spelling import corrector
 from airflow_provider_asposeocr.emulator.tesseract import TesseractReader
 
 MASKED_WORD = 10
-"""The trial endpoint masks every tenth word. Source: docs.aspose.cloud/ocr/subscription/#evaluation-tier."""
+"""
+The trial endpoint masks every tenth word. Source: docs.aspose.cloud/ocr/subscription/#evaluation-tier, to which
+"Sending image for recognition" (docs.aspose.cloud/ocr/send-image-for-recognition/) leads.
+"""
 TRIAL_CHARACTERS = 500
 """The trial of text to speech takes no more. Source: "Fetching audio", docs.aspose.cloud/ocr/fetch-voice/."""
 

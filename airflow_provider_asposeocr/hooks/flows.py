@@ -26,14 +26,8 @@ from airflow_provider_asposeocr.api.conversations import (
 )
 from airflow_provider_asposeocr.api.endpoints import Endpoint
 from airflow_provider_asposeocr.api.exchanges import Call
-from airflow_provider_asposeocr.api.polling import (
-    Poller,
-    PollOutcome,
-    PollSchedule,
-    PollVerdict,
-    failure_of,
-    is_transient,
-)
+from airflow_provider_asposeocr.api.job_failures import JobFailure
+from airflow_provider_asposeocr.api.polling import Poller, PollOutcome, PollSchedule, PollVerdict, is_transient
 from airflow_provider_asposeocr.api.results import OcrTask
 from airflow_provider_asposeocr.api.retrying import retry_policy
 from airflow_provider_asposeocr.api.waiting import time_limit
@@ -181,8 +175,9 @@ def wait(
         if hook.polls_bring_results:
             return outcome.task
         return (yield from get_task(hook, endpoint, ocr_task_id, deadline=time.time() + LONGEST_FETCH))
-    error = failure_of(outcome, endpoint=endpoint_named(endpoint).name, ocr_task_id=ocr_task_id)
-    metrics.failed(error, endpoint_named(endpoint).name)
+    name = endpoint_named(endpoint).name
+    error = JobFailure.of(outcome).as_error(endpoint=name, ocr_task_id=ocr_task_id)
+    metrics.failed(error, name)
     raise error
 
 

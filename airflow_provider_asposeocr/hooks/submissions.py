@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-
 from airflow_provider_asposeocr.api.endpoints import Endpoint
 from airflow_provider_asposeocr.api.settings import Settings
 from airflow_provider_asposeocr.api.values import Value
@@ -25,9 +22,3 @@ class Submission(Value, frozen=True):
     document: Document
     settings: Settings
     sent: Settings
-
-    @property
-    def fingerprint(self) -> str:
-        """A digest of all that makes its result: endpoint, settings and the document's content (read once for it)."""
-        parts = (self.endpoint.name, json.dumps(self.settings.to_wire(), sort_keys=True), self.document.sha256())
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -11,6 +11,7 @@ from msgspec import field
 from airflow_provider_asposeocr.api.checks import checked_ocr_task_id, endpoint_named
 from airflow_provider_asposeocr.api.costs import Cost
 from airflow_provider_asposeocr.api.endpoints import Endpoint
+from airflow_provider_asposeocr.api.job_failures import JobFailure
 from airflow_provider_asposeocr.api.polling import PollOutcome, PollVerdict
 from airflow_provider_asposeocr.api.values import Value
 from airflow_provider_asposeocr.exceptions import (
@@ -55,6 +56,11 @@ class JobEvent(Value, frozen=True):
     def is_handed_back(self) -> bool:
         """Whether the job goes on and the worker is to follow it."""
         return self.started_at is not None and issubclass(refusal_named(self.refusal), AsposeOcrInputError)
+
+    @property
+    def failure(self) -> JobFailure:
+        """How the job did not end well."""
+        return JobFailure(self.verdict, self.message, self.messages, retry_after=self.retry_after, refusal=self.refusal)
 
     @classmethod
     def read(cls, event: Any) -> JobEvent:

@@ -16,6 +16,7 @@ from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 from msgspec.structs import replace
 
 from airflow_provider_asposeocr.api.checks import switch
+from airflow_provider_asposeocr.api.job_failures import JobFailure
 from airflow_provider_asposeocr.api.polling import (
     DEFAULT_POLL_BACKOFF,
     DEFAULT_POLL_INTERVAL,
@@ -24,7 +25,6 @@ from airflow_provider_asposeocr.api.polling import (
     PollOutcome,
     PollSchedule,
     PollVerdict,
-    failure,
 )
 from airflow_provider_asposeocr.api.results import OcrTask
 from airflow_provider_asposeocr.api.waiting import DEFAULT_DEFER_AFTER, Waiting
@@ -42,12 +42,10 @@ from airflow_provider_asposeocr.jobs.job import OcrJob
 from airflow_provider_asposeocr.jobs.kills import Kill, sleep_until_stopped
 from airflow_provider_asposeocr.jobs.reports import JobReports
 from airflow_provider_asposeocr.jobs.result_link import RESULT_LINKS
-from airflow_provider_asposeocr.storage.results import DEFAULT_MAX_XCOM_BYTES
+from airflow_provider_asposeocr.storage.xcoms import DEFAULT_MAX_XCOM_BYTES
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-
-__all__ = ["DEFAULT_TIMEOUT", "DEFERRAL_SLACK", "OcrJob", "OcrJobOperator"]
 
 DEFAULT_TIMEOUT = 3600.0
 """Seconds to wait for a job."""
@@ -207,15 +205,7 @@ class OcrJobOperator(JobReports, BaseOperator):
             return self._end(context, job, self._fetched(job))
         if news.verdict is PollVerdict.TIMED_OUT:
             return self.end_in_time(context, job)
-        raise self._bad_end(
-            context,
-            job,
-            news.verdict,
-            news.message,
-            messages=news.messages,
-            refusal=news.refusal,
-            retry_after=news.retry_after,
-        )
+        raise self._bad_end(context, job, news.failure)
 
     def end_in_time(self, context: Context, job: OcrJob) -> dict[str, Any]:
         """
@@ -266,17 +256,38 @@ class OcrJobOperator(JobReports, BaseOperator):
         raise NotImplementedError
 
     def known_job(self, context: Context) -> OcrJob | None:
-        """Return the job that the task is about, where it is known without the trigger's event."""
+        """
+        Return the job that the task is about, where it is known without the trigger's event.
+
+        :param context: Airflow's task context.
+        """
         return None
 
     def job_told(self, context: Context, job: OcrJob) -> None:
-        """Called where the trigger's event has brought a job back."""
+        """
+        Called where the trigger's event has brought a job back.
+
+        :param context: Airflow's task context.
+        :param job: which.
+        """
 
     def job_ended_badly(self, context: Context, job: OcrJob, *, failed: bool = False) -> None:
-        """Called where a job cannot be gone on with; ``failed``: it ended as ``Error``."""
+        """
+        Called where a job cannot be gone on with.
+
+        :param context: Airflow's task context.
+        :param job: which.
+        :param failed: whether it ended as ``Error``.
+        """
 
     def raised_for(self, context: Context, job: OcrJob, error: AsposeOcrError) -> AsposeOcrError:
-        """Return the error to raise where a job did not end well."""
+        """
+        Return the error to raise where a job did not end well.
+
+        :param context: Airflow's task context.
+        :param job: which.
+        :param error: what became of it.
+        """
         return error
 
     def image_name(self) -> str | None:
@@ -288,41 +299,16 @@ class OcrJobOperator(JobReports, BaseOperator):
         if outcome.verdict is PollVerdict.COMPLETED and outcome.task is not None:
             told(self.log, Event.JOB_COMPLETED, "%s job %s is completed.", *job.ids.values(), **job.ids)
             return self.bring(context, job, outcome.task)
-        messages = outcome.task.messages if outcome.task else ()
-        raise because_of(
-            self._bad_end(context, job, outcome.verdict, outcome.reason, messages=messages, error=outcome.error),
-            outcome.error,
-        )
+        raise because_of(self._bad_end(context, job, JobFailure.of(outcome)), outcome.error)
 
-    def _bad_end(
-        self,
-        context: Context,
-        job: OcrJob,
-        verdict: PollVerdict,
-        reason: str,
-        *,
-        messages: tuple[str, ...] = (),
-        refusal: str = "",
-        retry_after: float | None = None,
-        error: AsposeOcrError | None = None,
-    ) -> AsposeOcrError:
-        aftermath = self._after_timeout(context, job, error) if verdict is PollVerdict.TIMED_OUT else ""
+    def _bad_end(self, context: Context, job: OcrJob, failure: JobFailure) -> AsposeOcrError:
+        """Forget or cancel the job where that is due, and return what to raise."""
+        verdict = failure.verdict
+        aftermath = self._after_timeout(context, job, failure.error) if verdict is PollVerdict.TIMED_OUT else ""
         if verdict in (PollVerdict.ERROR, PollVerdict.NOT_EXIST):
             self.job_ended_badly(context, job, failed=verdict is PollVerdict.ERROR)
-        raised = failure(
-            verdict,
-            reason=reason,
-            endpoint=job.endpoint.name,
-            ocr_task_id=job.ocr_task_id,
-            image=self.image_name(),
-            aftermath=aftermath,
-            error=error,
-            retry_after=retry_after,
-            messages=messages,
-            refusal=refusal,
-            submits=self.submits,
-        )
-        return self.counted(self.raised_for(context, job, raised))
+        error = failure.as_error(**job.ids, image=self.image_name(), aftermath=aftermath, submits=self.submits)
+        return self.counted(self.raised_for(context, job, error))
 
     def _after_timeout(self, context: Context, job: OcrJob, unanswered: AsposeOcrError | None) -> str:
         """Cancel the job if that is wanted and it certainly has not ended, and say what became of it."""

@@ -39,13 +39,28 @@ class TaskStateStore(Protocol):
     """What we use of Airflow's ``context["task_state_store"]``."""
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Return a value."""
+        """
+        Return a value.
+
+        :param key: its name.
+        :param default: what to return where there is none.
+        """
 
     def set(self, key: str, value: Any, *, retention: Any = None) -> None:
-        """Keep a JSON value."""
+        """
+        Keep a JSON value.
+
+        :param key: its name.
+        :param value: which.
+        :param retention: for how long, as a timedelta.
+        """
 
     def delete(self, key: str) -> None:
-        """Forget a value."""
+        """
+        Forget a value.
+
+        :param key: its name.
+        """
 
 
 class SubmissionMemory:

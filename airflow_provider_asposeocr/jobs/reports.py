@@ -63,7 +63,13 @@ class JobReports:
             """The document's path or URI, where the task knows it."""
 
         def deliver_task(self, context: Context, job: OcrJob, task: OcrTask) -> dict[str, Any]:
-            """Return a completed job's XCom."""
+            """
+            Return a completed job's XCom.
+
+            :param context: Airflow's task context.
+            :param job: which.
+            :param task: the same with its results.
+            """
 
     _facts: JobFacts | None = None
 

@@ -90,11 +90,7 @@ class EarlierTry(Value, frozen=True):
         cleared = old.was_cleared_for(new)
         new = replace(new, failed_jobs=0 if cleared else old.failed_jobs)
         if old.ocr_task_id is None:
-            if old.in_doubt:
-                self._after_unknown_submission(cleared=cleared)
-            elif new.failed_jobs >= MOST_FAILED_JOBS and not self.resubmission.of_failed_jobs:
-                # The try that saw the last one fail was killed before it could say so.
-                raise refused(old.endpoint, None, new.image, "")
+            self._require_leave(new, cleared=cleared)
             return new, None
         if cleared and self.resubmission.on_clear:
             warned(
@@ -115,17 +111,7 @@ class EarlierTry(Value, frozen=True):
             outcome = self._asked(schedule, deadline)
         if outcome.verdict in (PollVerdict.ERROR, PollVerdict.NOT_EXIST):
             return self._after_bad_end(new, outcome, cleared=cleared), None
-        how = "Fetching the result of" if outcome.verdict is PollVerdict.COMPLETED else "Going on with"
-        told(
-            log,
-            Event.JOB_RESUMED,
-            "%s %s job %s of an earlier try; nothing is submitted or billed again.%s",
-            how,
-            old.endpoint,
-            old.ocr_task_id,
-            " (The task was cleared; resubmit_on_clear=True would have the document read anew.)" if cleared else "",
-            **_ids(old),
-        )
+        self._tell_resumed(outcome, cleared=cleared)
         old = replace(old, max_tries=new.max_tries, failed_jobs=new.failed_jobs)
         if cleared:
             # Else the next retry would pass for another clear.
@@ -137,6 +123,18 @@ class EarlierTry(Value, frozen=True):
         assert self.record.ocr_task_id is not None
         poller = Poller(schedule, self.record.submitted_at, deadline)
         return self.hook.ask(endpoint_named(self.record.endpoint), self.record.ocr_task_id, poller)
+
+    def _tell_resumed(self, outcome: PollOutcome, *, cleared: bool) -> None:
+        told(
+            log,
+            Event.JOB_RESUMED,
+            "%s %s job %s of an earlier try; nothing is submitted or billed again.%s",
+            "Fetching the result of" if outcome.verdict is PollVerdict.COMPLETED else "Going on with",
+            self.record.endpoint,
+            self.record.ocr_task_id,
+            " (The task was cleared; resubmit_on_clear=True would have the document read anew.)" if cleared else "",
+            **_ids(self.record),
+        )
 
     def _after_bad_end(self, new: SubmissionRecord, outcome: PollOutcome, *, cleared: bool) -> SubmissionRecord:
         """What is to be submitted after a job that is of no use."""
@@ -158,6 +156,14 @@ class EarlierTry(Value, frozen=True):
             **_ids(old),
         )
         return new
+
+    def _require_leave(self, new: SubmissionRecord, *, cleared: bool) -> None:
+        """Refuse to submit where no job's id is known and only a user can say whether to bill again."""
+        if self.record.in_doubt:
+            self._after_unknown_submission(cleared=cleared)
+        elif new.failed_jobs >= MOST_FAILED_JOBS and not self.resubmission.of_failed_jobs:
+            # The try that saw the last one fail was killed before it could say so.
+            raise refused(self.record.endpoint, None, new.image, "")
 
     def _after_unknown_submission(self, *, cleared: bool) -> None:
         if cleared or self.resubmission.on_ambiguity:

@@ -32,7 +32,8 @@ from airflow_provider_asposeocr.batches.threads import work
 from airflow_provider_asposeocr.events import Event, told
 from airflow_provider_asposeocr.exceptions import AsposeOcrInputError
 from airflow_provider_asposeocr.hooks.aspose_ocr import AsposeOcrHook
-from airflow_provider_asposeocr.jobs.following import DEFAULT_TIMEOUT, OcrJob, OcrJobOperator
+from airflow_provider_asposeocr.jobs.following import DEFAULT_TIMEOUT, OcrJobOperator
+from airflow_provider_asposeocr.jobs.job import OcrJob
 from airflow_provider_asposeocr.jobs.kills import sleep_until_stopped
 from airflow_provider_asposeocr.storage.documents import storage_path
 from airflow_provider_asposeocr.storage.failures import NOTHING_SENT
@@ -408,5 +409,11 @@ class AsposeOcrBatchOperator(OcrJobOperator):
         return BatchMemory(store, plan.folder, run)
 
     def deliver_task(self, context: Context, job: OcrJob, task: Any) -> NoReturn:
-        """Not used: a batch delivers each document by itself."""
+        """
+        Not used: a batch delivers each document by itself.
+
+        :param context: Airflow's task context.
+        :param job: a job.
+        :param task: the same with its results.
+        """
         raise NotImplementedError

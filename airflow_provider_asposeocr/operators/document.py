@@ -31,21 +31,22 @@ from airflow_provider_asposeocr.exceptions import (
     AsposeOcrTaskError,
 )
 from airflow_provider_asposeocr.hooks.aspose_ocr import Submission
-from airflow_provider_asposeocr.jobs.following import DEFAULT_TIMEOUT, OcrJob, OcrJobOperator
+from airflow_provider_asposeocr.jobs.following import DEFAULT_TIMEOUT, OcrJobOperator
+from airflow_provider_asposeocr.jobs.job import OcrJob
 from airflow_provider_asposeocr.jobs.memory import SubmissionIntent, SubmissionMemory
 from airflow_provider_asposeocr.jobs.record import SubmissionRecord, settings_digest
 from airflow_provider_asposeocr.jobs.resuming import MOST_FAILED_JOBS, EarlierTry, Resubmission, refused
 from airflow_provider_asposeocr.storage.documents import document
+from airflow_provider_asposeocr.storage.failures import delivering
 from airflow_provider_asposeocr.storage.lineage import document_sent
-from airflow_provider_asposeocr.storage.results import (
+from airflow_provider_asposeocr.storage.outputs import (
     OutputFiles,
-    deliver,
-    delivering,
     expected_extensions,
     names_a_place,
     output_files,
     require_output_path,
 )
+from airflow_provider_asposeocr.storage.results import deliver
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

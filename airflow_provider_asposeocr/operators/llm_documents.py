@@ -8,10 +8,11 @@ from airflow_provider_asposeocr.api.checks import parse_settings, switch
 from airflow_provider_asposeocr.api.results import OcrTask
 from airflow_provider_asposeocr.exceptions import AsposeOcrInputError
 from airflow_provider_asposeocr.hooks.aspose_ocr import Submission
-from airflow_provider_asposeocr.jobs.following import OcrJob
+from airflow_provider_asposeocr.jobs.job import OcrJob
 from airflow_provider_asposeocr.operators.document import AsposeOcrOperator
+from airflow_provider_asposeocr.storage.failures import delivering
 from airflow_provider_asposeocr.storage.llm_documents import in_documents, require_text
-from airflow_provider_asposeocr.storage.results import delivering, names_a_place
+from airflow_provider_asposeocr.storage.outputs import names_a_place
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

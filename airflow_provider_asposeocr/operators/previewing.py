@@ -8,14 +8,14 @@ from airflow_provider_asposeocr.api.checks import switch
 from airflow_provider_asposeocr.api.results import OcrTask
 from airflow_provider_asposeocr.exceptions import AsposeOcrError, AsposeOcrInputError
 from airflow_provider_asposeocr.hooks.aspose_ocr import Submission
-from airflow_provider_asposeocr.jobs.following import OcrJob
+from airflow_provider_asposeocr.jobs.job import OcrJob
 from airflow_provider_asposeocr.jobs.memory import SubmissionMemory
 from airflow_provider_asposeocr.jobs.record import SubmissionRecord
 from airflow_provider_asposeocr.operators.document import AsposeOcrOperator
 from airflow_provider_asposeocr.storage.documents import document
 from airflow_provider_asposeocr.storage.failures import NOTHING_SENT, NOTHING_SUBMITTED, what_broke
+from airflow_provider_asposeocr.storage.outputs import OutputFiles
 from airflow_provider_asposeocr.storage.previews import EXTENSION, preview_files, require_places, write_preview
-from airflow_provider_asposeocr.storage.results import OutputFiles
 
 
 class AsposeOcrPreviewOperator(AsposeOcrOperator):

@@ -21,7 +21,7 @@ class AsposeOcrRecognizeImageOperator(AsposeOcrPreviewOperator, AsposeOcrTextOpe
     Recognizes the text of an image.
 
     Source: "Sending image for recognition", docs.aspose.cloud/ocr/send-image-for-recognition/. XCom:
-    ``{"ocr_task_id", "endpoint", "text", "results", "file", "files", "warnings"}``, and each as its own key.
+    ``{"ocr_task_id", "endpoint", "text", "results", "file", "files", "warnings", "cost"}``, and each as its own key.
 
     :param trial: whether to use the evaluation endpoint, which needs no client id and secret and masks one word in ten.
     :param kwargs: see :class:`AsposeOcrOperator`.

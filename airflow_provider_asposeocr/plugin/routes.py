@@ -104,7 +104,11 @@ PageNumber = Annotated[int, Query(ge=1, le=100_000)]
 
 @app.get("/dags/{dag_id}/static/{name}")
 def static(name: str) -> Response:
-    """The page's style and script."""
+    """
+    Return the page's style or script.
+
+    :param name: of the file.
+    """
     if name not in _STATIC:
         raise HTTPException(404, "There is no such file.")
     return Response((_HERE / "static" / name).read_bytes(), media_type=_STATIC[name])
@@ -119,7 +123,16 @@ def result(
     words: Annotated[str, Query(max_length=200)] = "",
     status: Annotated[str, Query(max_length=20)] = "",
 ) -> HTMLResponse:
-    """The page of a result, of a batch, or of one document of it."""
+    """
+    Return the page of a result, of a batch, or of one document of it.
+
+    :param key: the task instance.
+    :param document: of a batch: the offset in the manifest where the line of the document begins.
+    :param page: which page of a PDF or TIFF, from 1.
+    :param after: of a batch: the offset in the manifest to list on from.
+    :param words: of a batch: what the name or the error of a document holds; nothing for all.
+    :param status: of a batch: which status; nothing for all.
+    """
     left = left_by(key)
     places = Places(left.fields)
     about: dict[str, Any] = {"key": key, "left": left, "address": _Addresses(key, document)}
@@ -150,7 +163,13 @@ def result(
 
 @app.get("/dags/{dag_id}/tasks/{task_id}/picture")
 def picture(key: Key, document: Offset = None, page: PageNumber = 1) -> StreamingResponse:
-    """The picture of a document."""
+    """
+    Return the picture of a document.
+
+    :param key: the task instance.
+    :param document: as of :func:`result`.
+    :param page: likewise.
+    """
     left = left_by(key)
     places = Places(left.fields)
     if document is None:
@@ -171,7 +190,14 @@ def file(
     document: Offset = None,
     inline: bool = False,
 ) -> StreamingResponse:
-    """A file of a result, by its place among them."""
+    """
+    Return a file of a result, by its place among them.
+
+    :param key: the task instance.
+    :param index: the place, from 0; of a batch 0 is the manifest.
+    :param document: as of :func:`result`.
+    :param inline: whether the browser is to show it, where it can.
+    """
     left = left_by(key)
     places = Places(left.fields)
     if document is not None:

@@ -54,22 +54,38 @@ class _Batch(_Cost, total=False):
 
 
 def is_result(value: Any) -> bool:
-    """Whether a value is the XCom of a single document."""
+    """
+    Say whether a value is the XCom of a single document.
+
+    :param value: any.
+    """
     return _is_such(value, _Result) and "results" in value and "manifest" not in value
 
 
 def is_batch(value: Any) -> bool:
-    """Whether a value is the XCom of a batch."""
+    """
+    Say whether a value is the XCom of a batch.
+
+    :param value: any.
+    """
     return _is_such(value, _Batch) and "manifest" in value
 
 
 def is_progress(value: Any) -> bool:
-    """Whether a value is the progress of a batch."""
+    """
+    Say whether a value is the progress of a batch.
+
+    :param value: any.
+    """
     return _is_such(value, _Batch) and {"documents", "submissions"} <= set(value)
 
 
 def is_line(value: Any) -> bool:
-    """Whether a value is a line of a manifest."""
+    """
+    Say whether a value is a line of a manifest.
+
+    :param value: any.
+    """
     return _is_such(value, _Line)
 
 

@@ -84,6 +84,7 @@ class ResultView:
     :param notes: what is not shown, and why.
     :param size: of the picture in pixels, where it is known.
     :param has_picture: whether the document can be shown.
+    :param is_pdf: whether it is a PDF, which has pages to turn.
     """
 
     endpoint: str

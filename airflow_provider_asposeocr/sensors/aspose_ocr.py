@@ -16,6 +16,7 @@ from airflow.providers.common.compat.sdk import (
 from msgspec.structs import replace
 
 from airflow_provider_asposeocr.api.checks import checked_ocr_task_id, endpoint_named
+from airflow_provider_asposeocr.api.job_failures import JobFailure
 from airflow_provider_asposeocr.api.polling import Poller, PollOutcome, PollVerdict
 from airflow_provider_asposeocr.api.results import OcrTask
 from airflow_provider_asposeocr.api.waiting import FOR_EVER, seconds
@@ -27,8 +28,11 @@ from airflow_provider_asposeocr.exceptions import (
     AsposeOcrTimeoutError,
     because_of,
 )
-from airflow_provider_asposeocr.jobs.following import OcrJob, OcrJobOperator
-from airflow_provider_asposeocr.storage.results import deliver, delivering, output_files
+from airflow_provider_asposeocr.jobs.following import OcrJobOperator
+from airflow_provider_asposeocr.jobs.job import OcrJob
+from airflow_provider_asposeocr.storage.failures import delivering
+from airflow_provider_asposeocr.storage.outputs import output_files
+from airflow_provider_asposeocr.storage.results import deliver
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -47,7 +51,8 @@ class AsposeOcrTaskSensor(OcrJobOperator, BaseSensorOperator):
     :param output_path: a folder or file on any storage for the results. (templated)
     :param deferrable: whether to wait in the triggerer; else in ``mode`` ``poke`` or ``reschedule``.
     :param poll_interval: seconds between the first polls, which then grow by ``poll_backoff`` up to
-        ``poll_interval_max``; ``poke_interval``, where given, makes it a fixed one instead.
+        ``poll_interval_max``.
+    :param poke_interval: seconds between two polls, where they are to be the same all the time.
     :param cancel_on_kill: whether to cancel the job when the user ends the task, or the time is over. Off by default:
         the job is another task's.
     :param kwargs: of :class:`~airflow_provider_asposeocr.jobs.following.OcrJobOperator` and of Airflow's
@@ -117,7 +122,7 @@ class AsposeOcrTaskSensor(OcrJobOperator, BaseSensorOperator):
             if last is None or last.is_final or self._job is None:
                 raise
             # The last poke has just asked.
-            over = self._bad_end(context, self._job, PollVerdict.TIMED_OUT, last.reason, error=last.error)
+            over = self._bad_end(context, self._job, JobFailure(PollVerdict.TIMED_OUT, last.reason, error=last.error))
             raise self._skip_or(over) from error
         if self._ended is not None:
             raise self._ended

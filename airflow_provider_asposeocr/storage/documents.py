@@ -45,6 +45,7 @@ class Document:
     :param size: in bytes, as its storage tells; once its content was read, as it was found.
     :param open: opens it for reading, from its start, as often as needed.
     :param path: where it is stored; ``None`` for bytes and open files.
+    :param is_counted: whether the size was found by reading, and so is that of the content whose digest was taken.
     """
 
     name: str
@@ -52,7 +53,6 @@ class Document:
     open: Callable[[], AbstractContextManager[BinaryIO]] = field(repr=False)
     path: ObjectStoragePath | None = None
     is_counted: bool = False
-    """Whether the size was found by reading, and so is that of the content whose digest was taken."""
 
     def facts(self, formats: tuple[str, ...] = IMAGE_FORMATS) -> ImageFacts:
         """

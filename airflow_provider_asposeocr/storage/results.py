@@ -18,31 +18,12 @@ from airflow_provider_asposeocr.events import Event, told, warned
 from airflow_provider_asposeocr.exceptions import AsposeOcrDeliveryError
 from airflow_provider_asposeocr.storage.failures import PAID, delivering
 from airflow_provider_asposeocr.storage.lineage import result_written
-from airflow_provider_asposeocr.storage.outputs import (
-    OutputFiles,
-    expected_extensions,
-    names_a_place,
-    output_files,
-    require_output_path,
-)
+from airflow_provider_asposeocr.storage.outputs import OutputFiles
 from airflow_provider_asposeocr.storage.writing import create_file, same_content, write_file
 from airflow_provider_asposeocr.storage.xcoms import DEFAULT_MAX_XCOM_BYTES, Entry, job_xcom
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-__all__ = [
-    "DEFAULT_MAX_XCOM_BYTES",
-    "OutputFiles",
-    "deliver",
-    "delivering",
-    "expected_extensions",
-    "names_a_place",
-    "output_files",
-    "put",
-    "require_output_path",
-    "write_file",
-]
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,14 @@ from airflow_provider_asposeocr.exceptions import AsposeOcrProtocolError
 
 
 def raise_unless_refused(request: HttpRequest, status: int, error: AsposeOcrProtocolError) -> None:
-    """Raise what is wrong with a body, but of a refusal: there the status says it all."""
+    """
+    Raise what is wrong with a body, but of a refusal: there the status says it all.
+
+    :param request: the exchange.
+    :param status: of the answer.
+    :param error: what is wrong.
+    :raises AsposeOcrError: that, as it is to be said of this exchange.
+    """
     if not 200 <= status < 300:
         return
     if request.is_submission:
@@ -19,12 +26,21 @@ def raise_unless_refused(request: HttpRequest, status: int, error: AsposeOcrProt
 
 
 def came_too_late(host: str) -> str:
-    """Say that an answer was not whole when its deadline came."""
+    """
+    Say that an answer was not whole when its deadline came.
+
+    :param host: of the connection.
+    """
     return f"{host} had not answered to the end when the time was over. The call broke"
 
 
 def what_broke(error: BaseException, host: str) -> str:
-    """Say what broke by the kind of error alone: the libraries' own texts repeat the URL and whatever it holds."""
+    """
+    Say what broke by the kind of error alone: the libraries' own texts repeat the URL and whatever it holds.
+
+    :param error: of an HTTP library.
+    :param host: of the connection.
+    """
     chain: list[BaseException] = []
     cause: Any = error
     while isinstance(cause, BaseException) and cause not in chain:

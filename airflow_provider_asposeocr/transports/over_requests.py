@@ -127,7 +127,11 @@ class _StayingSession(requests.Session):
     """Follows no redirect, and does not even look at one: ``requests`` parses its address and reads its body."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Say that there is none."""
+        """
+        Say that there is none.
+
+        :param resp: any answer.
+        """
 
 
 class _Adapter(WatchedAdapter):
@@ -148,7 +152,14 @@ class _Adapter(WatchedAdapter):
         return super().proxy_manager_for(proxy, **kwargs, ssl_context=self._context, proxy_ssl_context=self._context)
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """Leave it to the context."""
+        """
+        Leave it to the context.
+
+        :param conn: as ``requests`` passes it, and so the others.
+        :param url: likewise.
+        :param verify: likewise.
+        :param cert: likewise.
+        """
 
 
 def new_session(connection: ServiceConnection, context: ssl.SSLContext) -> requests.Session:

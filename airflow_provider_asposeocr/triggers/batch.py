@@ -21,7 +21,6 @@ from airflow_provider_asposeocr.triggers.aspose_ocr import CANCEL_TIMEOUT
 
 ENDED = "Ended"
 """The event's status where jobs have ended, or it is time to go on."""
-_OVER = frozenset({PollVerdict.COMPLETED.value, PollVerdict.ERROR.value, PollVerdict.NOT_EXIST.value})
 _LONGEST_BACKOFF = 60.0
 
 
@@ -149,7 +148,7 @@ class AsposeOcrBatchTrigger(BaseTrigger):
         now: Callable[[], float],
         event: dict[str, Any],
     ) -> None:
-        bounds = [time for time in (self.wake_at, self.end_time) if time is not None]
+        bounds = [bound for bound in (self.wake_at, self.end_time) if bound is not None]
         ids = {key: ocr_task_id for key, ocr_task_id, _ in self.watched}
         failures = 0
         enough = max(min(self.enough, len(self.watched)), 1)
@@ -170,7 +169,7 @@ class AsposeOcrBatchTrigger(BaseTrigger):
                     polls.not_answered(key, now() + max(wait, asked))
                     continue
                 failures = 0
-                if task.status in _OVER:
+                if task.status.is_terminal:
                     polls.ended(key)
                     if not event["ended"]:
                         bounds.append(now() + self.linger)
@@ -191,7 +190,7 @@ class AsposeOcrBatchTrigger(BaseTrigger):
         try:
             async with asyncio.timeout(CANCEL_TIMEOUT), AsposeOcrAsyncHook(self.aspose_ocr_conn_id) as hook:
                 cancelled = await asyncio.gather(
-                    *(self._cancel(hook, ocr_task_id) for ocr_task_id in self.ocr_task_ids),
+                    *(hook.cancel_unless_ended(self.endpoint, ocr_task_id) for ocr_task_id in self.ocr_task_ids),
                     return_exceptions=True,
                 )
         except (AsposeOcrError, TimeoutError) as error:
@@ -207,7 +206,3 @@ class AsposeOcrBatchTrigger(BaseTrigger):
             cancelled.count(True),
             cancelled.count(False),
         )
-
-    async def _cancel(self, hook: AsposeOcrAsyncHook, ocr_task_id: str) -> bool:
-        """Cancel a job, unless it has ended, and say whether that was done."""
-        return await hook.cancel_unless_ended(self.endpoint, ocr_task_id)

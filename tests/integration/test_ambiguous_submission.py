@@ -49,6 +49,7 @@ def test_a_kill_between_acceptance_and_store_is_told_and_not_billed_twice(docume
 
 
 def test_a_kill_between_acceptance_and_store_with_resubmit_on_ambiguity(document: Document) -> None:
+    """The retry submits again, and says that the document may have been billed."""
     start_and_cut_off_between_acceptance_and_store(document, "resubmitting")
 
     document.assert_read(tries=2, submissions=2)

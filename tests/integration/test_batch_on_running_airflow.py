@@ -181,6 +181,7 @@ def few(airflow: RunningAirflow, emulators: dict[str, EmulatorServer], tmp_path:
 
 
 def test_five_hundred_documents_with_worker_and_triggerer_killed(many: Batch) -> None:
+    """A batch reads each document once, though its worker and its triggerer are killed."""
     airflow = many.airflow
     worker_killed: float | None = None
     refrained = 0

@@ -78,6 +78,7 @@ def expected(scans: Path, name: str) -> str:
 
 
 def test_one_document(connection: str, emulator: EmulatorServer, bucket: Any, context: Any, scans: Path) -> None:
+    """A document on S3 is read, and its results are put beside each other on S3."""
     xcom = AsposeOcrRecognizeImageOperator(
         task_id="recognize",
         image="s3://scans/inbox/01-apples.jpg",
@@ -148,6 +149,7 @@ def test_file_that_appears_at_the_last_moment(bucket: Any) -> None:
 
 
 def test_missing_document(connection: str, emulator: EmulatorServer, bucket: Any, context: Any) -> None:
+    """A document that is not in the bucket is refused without a call."""
     with pytest.raises(AsposeOcrInputError, match=r"There is no file s3://scans/inbox/none\.jpg"):
         AsposeOcrRecognizeImageOperator(
             task_id="recognize", image="s3://scans/inbox/none.jpg", storage_conn_id="storage"
@@ -157,6 +159,7 @@ def test_missing_document(connection: str, emulator: EmulatorServer, bucket: Any
 
 @pytest.mark.parametrize("images", ["s3://scans/inbox", "s3://scans/inbox/*.jpg"])
 def test_batch(connection: str, emulator: EmulatorServer, bucket: Any, context: Any, scans: Path, images: str) -> None:
+    """A batch reads a folder or a glob of a bucket, and writes its manifest there."""
     xcom = AsposeOcrBatchOperator(
         task_id="batch", images=images, output_path="s3://scans/outbox", storage_conn_id="storage", **QUICK
     ).execute(context)

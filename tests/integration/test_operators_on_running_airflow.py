@@ -160,6 +160,7 @@ def test_detected_regions_go_straight_into_recognize_regions(runs: Runs, mode: s
 
 @pytest.mark.parametrize("mode", MODES)
 def test_the_fields_of_a_form(runs: Runs, mode: str) -> None:
+    """The fields of a form are read at their places, in their order."""
     regions = runs.xcom(f"read_{mode}", "card", "regions")
     assert [region["text"] for region in regions] == [
         "ORRELWICK",
@@ -172,6 +173,7 @@ def test_the_fields_of_a_form(runs: Runs, mode: str) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_mapped_letters(runs: Runs, mode: str) -> None:
+    """Each mapped task reads its own letter."""
     for index, letter in enumerate(LETTERS):
         assert runs.xcom(f"read_{mode}", "letters", "text", index).split() == expected_words(f"letters/{letter}")
 

@@ -83,6 +83,7 @@ def recognition(**settings: Any) -> Any:
 
 
 def test_recognize_image(vendor_client, image, lines):
+    """The vendor's client submits an image and gets its text."""
     api = aspose_ocr_cloud.RecognizeImageApi(vendor_client)
     body = aspose_ocr_cloud.OCRRecognizeImageBody(image=image, settings=recognition(Rotate=0, dsrMode="Regions"))
     job_id = api.post_recognize_image(body)
@@ -103,6 +104,7 @@ def test_both_clients_get_the_same_text_of_the_same_scan(vendor_client, emulator
 
 
 def test_recognize_image_trial_without_a_token(emulator, image, lines):
+    """The trial takes no token, and masks every tenth word."""
     with aspose_ocr_cloud.ApiClient(aspose_ocr_cloud.Configuration(host=emulator.url)) as client:
         api = aspose_ocr_cloud.RecognizeImageTrialApi(client)
         body = aspose_ocr_cloud.OCRRecognizeImageBody(image=image, settings=recognition())
@@ -116,6 +118,7 @@ def test_recognize_image_trial_without_a_token(emulator, image, lines):
 
 
 def test_detect_regions_then_recognize_regions(vendor_client, image, lines):
+    """Regions that were detected can be sent for recognition, and come back by their order."""
     api = aspose_ocr_cloud.DetectRegionsApi(vendor_client)
     settings = aspose_ocr_cloud.OCRSettingsDetectRegions(language="English", makeSkewCorrect=True)
     job_id = api.post_detect_regions(aspose_ocr_cloud.OCRDetectRegionsBody(image=image, settings=settings))
@@ -182,6 +185,7 @@ def test_recognizing_endpoints_on_real_scans(vendor_client, scans, name):
 
 
 def test_identify_font(vendor_client, scans):
+    """A line of print comes back as a style and the names of fonts."""
     api = aspose_ocr_cloud.IdentifyFontApi(vendor_client)
     settings = aspose_ocr_cloud.OCRSettingsRecognizeFont(language="English", resultType="Text")
     body = aspose_ocr_cloud.OCRRecognizeFontBody(image=scan(scans, "letters/01-apples.jpg"), settings=settings)
@@ -203,6 +207,7 @@ def test_image_endpoints_on_a_real_scan(vendor_client, scans, name):
 
 
 def test_djvu_to_pdf(vendor_client, scans):
+    """A DjVu file comes back as a PDF."""
     api = aspose_ocr_cloud.DjVu2PDFApi(vendor_client)
     djvu = scan(scans, "page.djvu")
     body = aspose_ocr_cloud.OCRDjVu2PDFBody(image=djvu, settings=aspose_ocr_cloud.OCRSettingsDjVu2PDF())
@@ -251,6 +256,7 @@ def test_older_image_processing(vendor_client, scans, post):
 
 @deprecated
 def test_older_text_to_speech(vendor_client):
+    """The older path of speech brings its result in an answer and as a file."""
     api = aspose_ocr_cloud.TextToSpeechApi(vendor_client)
     body = aspose_ocr_cloud.TTSBodyDeprecated(text="Hello.", language="English", resultType="Wav")
     job_id = api.post_text_to_speech(body)
@@ -259,6 +265,7 @@ def test_older_text_to_speech(vendor_client):
 
 
 def test_cancel(vendor_client, emulator, image):
+    """A job that is cancelled is not known any more."""
     api = aspose_ocr_cloud.RecognizeImageApi(vendor_client)
     job_id = api.post_recognize_image(aspose_ocr_cloud.OCRRecognizeImageBody(image=image, settings=recognition()))
     assert api.cancel_recognize_image(job_id) is None

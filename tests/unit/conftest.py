@@ -121,8 +121,6 @@ def sync_hook(connection: str) -> AnyHook:
 @pytest.fixture
 def raw_server(define_connection: Callable[..., None]) -> Iterator[Callable[..., RawServer]]:
     """Starts a raw server, and defines the connection to it."""
-    from airflow_provider_asposeocr.api.tokens import forget_tokens
-
     forget_tokens()
     servers: list[RawServer] = []
 

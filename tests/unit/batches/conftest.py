@@ -1,18 +1,22 @@
-"""What the tests of the batches share: a folder of images, and a context with a store that counts."""
+"""What the tests of the batches share: a service, a folder of images, and a context with a store that counts."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw
 
+from airflow_provider_asposeocr.api.tokens import forget_tokens
+from airflow_provider_asposeocr.emulator import EmulatorServer
 from tests.unit.batches.batch_stubs import (
     WORDS,
     StrictStore,
     task_instance,
 )
+from tests.unit.raw_server import CLIENT_ID, CLIENT_SECRET
 from tests.unit.task_stubs import MemoryStore
 
 
@@ -42,3 +46,12 @@ def outbox(tmp_path: Path) -> Path:
 @pytest.fixture
 def store() -> StrictStore:
     return StrictStore()
+
+
+@pytest.fixture
+def service(fast_emulator: EmulatorServer, define_connection: Callable[..., None]) -> EmulatorServer:
+    """An emulator that finds the same line in every image, and the default connection to it."""
+    fast_emulator.reset()
+    forget_tokens()
+    define_connection(host=fast_emulator.url, login=CLIENT_ID, password=CLIENT_SECRET)
+    return fast_emulator

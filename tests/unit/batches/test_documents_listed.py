@@ -56,6 +56,7 @@ class TestFolder:
         assert found(tmp_path / ".cache" / "in", tmp_path / "out").images == [f"{tmp_path}/.cache/in/a.png"]
 
     def test_a_glob_in_a_folder(self, tmp_path: Path) -> None:
+        """A glob may stand for folders too; the results keep the structure below its fixed part."""
         touched(tmp_path / "in" / "2023" / "a.png", tmp_path / "in" / "2024" / "b.png", tmp_path / "in" / "2024" / "c")
         listing = found(f"{tmp_path}/in/*/[ab].png", tmp_path / "out")
         assert listing.images == [f"{tmp_path}/in/2023/a.png", f"{tmp_path}/in/2024/b.png"]

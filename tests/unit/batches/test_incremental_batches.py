@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 from PIL import Image
 
-from airflow_provider_asposeocr.api.tokens import forget_tokens
 from airflow_provider_asposeocr.batches.chunks import chunks
 from airflow_provider_asposeocr.emulator import EmulatorServer
 from airflow_provider_asposeocr.exceptions import (
@@ -32,21 +30,11 @@ from tests.unit.batches.batch_stubs import (
     texts,
     woken,
 )
-from tests.unit.raw_server import CLIENT_ID, CLIENT_SECRET
 from tests.unit.storage.outputs import QUIET
 from tests.unit.storage.storages import Moody
 from tests.unit.task_stubs import Clock
 
 pytestmark = QUIET
-
-
-@pytest.fixture
-def service(fast_emulator: EmulatorServer, define_connection: Callable[..., None]) -> EmulatorServer:
-    """An emulator that does not need to read."""
-    fast_emulator.reset()
-    forget_tokens()
-    define_connection(host=fast_emulator.url, login=CLIENT_ID, password=CLIENT_SECRET)
-    return fast_emulator
 
 
 def drawn(path: Path, shade: int = 200) -> Path:
@@ -254,6 +242,7 @@ class TestManyTasks:
         assert batch(many, outbox).execute(next_run("later"))["skipped"] == 30
 
     def test_chunks_of_no_documents(self, tmp_path: Path) -> None:
+        """An empty folder has no chunks; one that is not there is an error."""
         (tmp_path / "empty").mkdir()
         assert chunks(tmp_path / "empty") == []
         with pytest.raises(AsposeOcrInputError, match="There is no folder"):
@@ -357,6 +346,7 @@ class TestGuards:
         assert service.calls().accepted == 30
 
     def test_max_failures(self, service: EmulatorServer, many: Path, outbox: Path) -> None:
+        """Once more than `max_failures` documents have failed, no more are submitted."""
         service.add_faults(
             [{"kind": "error", "messages": ["bad"], "method": "POST", "path": "RecognizeImage", "count": None}]
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,12 +14,12 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from PIL import Image
 from pyarrow import parquet
 
-from airflow_provider_asposeocr.api.tokens import forget_tokens
 from airflow_provider_asposeocr.batches.chunks import chunks
 from airflow_provider_asposeocr.emulator import EmulatorServer
 from airflow_provider_asposeocr.exceptions import AsposeOcrBatchError, AsposeOcrInputError
+from benchmarks import tables
 from tests.unit.batches.batch_stubs import DEFERRED, StrictStore, batch, deferred_by, task_instance
-from tests.unit.raw_server import CLIENT_ID, CLIENT_SECRET, JOB, RawServer, answer, task_answer
+from tests.unit.raw_server import JOB, RawServer, answer, task_answer
 from tests.unit.storage.outputs import QUIET
 from tests.unit.task_stubs import Clock
 
@@ -45,15 +46,6 @@ seconds: double
 submitted_at: timestamp[us, tz=UTC]
 run: string"""
 """What other people's queries depend on."""
-
-
-@pytest.fixture
-def service(fast_emulator: EmulatorServer, define_connection: Callable[..., None]) -> EmulatorServer:
-    """An emulator that finds the same line in every image."""
-    fast_emulator.reset()
-    forget_tokens()
-    define_connection(host=fast_emulator.url, login=CLIENT_ID, password=CLIENT_SECRET)
-    return fast_emulator
 
 
 def rows(outbox: Path, name: str = "results.parquet") -> list[dict[str, Any]]:
@@ -251,3 +243,12 @@ class TestTrouble:
         raw_server(lambda received: answer(200, JOB) if received.method == "POST" else task_answer(results=came))
         batch([one_image(tmp_path)], outbox, results="parquet").execute(a_run())
         assert rows(outbox)[0]["text"] == "a\N{REPLACEMENT CHARACTER}b"
+
+
+def test_the_figures_of_the_guide_can_be_measured_again() -> None:
+    try:
+        figures = tables.measure_end(20)
+    finally:
+        # It measures in a process of its own, for which it has silenced the log.
+        logging.disable(logging.NOTSET)
+    assert set(figures) == {"manifest_s", "manifest_mib", "table_s", "table_mib"}

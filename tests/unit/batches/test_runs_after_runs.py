@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from airflow_provider_asposeocr.api.tokens import forget_tokens
 from airflow_provider_asposeocr.batches.chunks import chunks
 from airflow_provider_asposeocr.emulator import EmulatorServer
 from airflow_provider_asposeocr.exceptions import AsposeOcrBatchError
 from tests.unit.batches.batch_stubs import StrictStore, batch, task_instance
-from tests.unit.raw_server import CLIENT_ID, CLIENT_SECRET
 from tests.unit.storage.outputs import QUIET
 
 pytestmark = QUIET
-
-
-@pytest.fixture
-def service(fast_emulator: EmulatorServer, define_connection: Callable[..., None]) -> EmulatorServer:
-    """An emulator that does not need to read."""
-    fast_emulator.reset()
-    forget_tokens()
-    define_connection(host=fast_emulator.url, login=CLIENT_ID, password=CLIENT_SECRET)
-    return fast_emulator
 
 
 @pytest.fixture

@@ -62,6 +62,7 @@ class TestReturned:
         assert (xcom["text"], xcom["endpoint"]) == (letter_text, "RecognizeImage")
 
     def test_an_open_file(self, connection: str, context: Any, letter: str, letter_text: str) -> None:
+        """A function may return an open file."""
         xcom = decorated(lambda: io.BytesIO(Path(letter).read_bytes())).execute(context)
         assert xcom["text"] == letter_text
 
@@ -76,6 +77,7 @@ class TestReturned:
         assert Path(xcom["file"]).parent == tmp_path / "mine"
 
     def test_regions(self, connection: str, context: Any, scans: Path) -> None:
+        """A function may return an image with the regions to be read of it."""
         image = str(scans / "id-card-form.jpg")
         read = decorated(
             lambda: {"image": image, "regions": [[388, 212, 960, 254]]}, endpoint="RecognizeRegions"
@@ -89,6 +91,7 @@ class TestReturned:
         assert emulator.calls().total == 0
 
     def test_a_text_to_speak(self, connection: str, context: Any, tmp_path: Path) -> None:
+        """For text to speech a function returns the text."""
         operator = decorated(lambda: "Good morning", endpoint="ConvertTextToSpeech", output_path=f"{tmp_path}/")
         assert Path(operator.execute(context)["file"]).read_bytes().startswith(b"RIFF")
 

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from airflow_provider_asposeocr.api.typed_results import fonts_from_text, invoice_from_json, rows_from_csv
+from tests.unit.emulator.conftest import png
 
 DEJAVU = Path("/usr/share/fonts/truetype/dejavu")
 GOODS = [["Item", "Count", "Price"], ["Black tea", "2", "6.85"], ["Rye bread", "1", "4.20"], ["Plum jam", "3", "3.90"]]
@@ -33,12 +34,6 @@ INVOICE = [
     (40, 600, "IBAN: DE89 3704 0044 0532 0130 00", 24),
     (40, 635, "BIC: COBADEFFXXX", 24),
 ]
-
-
-def png(image: Image.Image, **options: object) -> bytes:
-    file = io.BytesIO()
-    image.save(file, "PNG", **options)
-    return file.getvalue()
 
 
 def table(ruled: bool) -> bytes:

@@ -80,6 +80,7 @@ def test_the_fields_of_an_invoice(context: Any, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("connection")
 def test_style_and_fonts(context: Any, tmp_path: Path) -> None:
+    """IdentifyFont brings a style and the names of fonts."""
     image = printed(tmp_path / "page.png", (30, 30, "Words in some typeface"))
     xcom = run("IdentifyFont", context, image=image)
     assert xcom["style"]
@@ -89,6 +90,7 @@ def test_style_and_fonts(context: Any, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("connection")
 def test_receipt_and_label(context: Any, tmp_path: Path) -> None:
+    """Receipts and labels bring their text."""
     image = printed(tmp_path / "label.png", (30, 30, "Net weight 250 g"))
     assert run("RecognizeReceipt", context, image=image)["text"] == "Net weight 250 g"
     assert run("RecognizeLabel", context, image=image)["text"] == "Net weight 250 g"

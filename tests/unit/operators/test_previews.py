@@ -88,6 +88,7 @@ class TestPictures:
 
     @pytest.mark.parametrize("kind", ["TextAndHocr", "JSON"])
     def test_blocks_of_a_page(self, connection: str, context: Any, scan: Path, tmp_path: Path, kind: str) -> None:
+        """The boxes are those of the blocks that an hOCR or JSON result tells."""
         xcom = read(str(scan), tmp_path / "out", settings={"resultType": kind}).execute(context)
         left, _, _, bottom = marked(xcom["preview"], scan)
         assert abs(left - min(block["rect"][0] for block in xcom["blocks"])) < 20

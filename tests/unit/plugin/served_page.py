@@ -29,6 +29,20 @@ from sqlalchemy import delete, insert, text
 from airflow_provider_asposeocr.plugin.airflow_plugin import AsposeOcrResultPagePlugin
 
 DAG, OTHER_DAG, RUN = "scans", "payroll", "manual__2026-01-01T00:00:00+00:00"
+QUERY = {"run_id": RUN, "map_index": "-1"}
+
+
+def shown(viewer: Any, page: str, **query: Any) -> str:
+    """Return a page, which must be there."""
+    answer = viewer.get(f"{page}/result", params={**QUERY, **query})
+    assert answer.status_code == 200
+    return str(answer.text)
+
+
+def xcom_of(endpoint: str = "RecognizeImage", **parts: Any) -> dict[str, Any]:
+    """Return the XCom of a document of which nothing came but what is given."""
+    whole = {"endpoint": endpoint, "ocr_task_id": "job-1", "text": None, "results": [], "files": [], "warnings": []}
+    return {**whole, **parts}
 
 
 class PerDagAuthManager(SimpleAuthManager):

@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.plugin.served_page import DAG, OTHER_DAG, RUN
-
-QUERY = {"run_id": RUN, "map_index": "-1"}
+from tests.unit.plugin.served_page import DAG, OTHER_DAG, QUERY
 
 
 @pytest.fixture

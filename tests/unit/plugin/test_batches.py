@@ -9,9 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.plugin.served_page import RUN
-
-QUERY = {"run_id": RUN, "map_index": "-1"}
+from tests.unit.plugin.served_page import QUERY, shown
 
 
 def line(image: str, **more: Any) -> dict[str, Any]:
@@ -33,12 +31,6 @@ def batch(leave: Any, out: Path) -> Any:
         return str(leave(**{"xcom": xcom_of(out / "manifest.jsonl"), "fields": fields, **left}))
 
     return put
-
-
-def shown(viewer: Any, page: str, **query: Any) -> str:
-    answer = viewer.get(f"{page}/result", params={**QUERY, **query})
-    assert answer.status_code == 200
-    return str(answer.text)
 
 
 def names(page: str) -> list[str]:

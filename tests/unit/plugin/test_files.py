@@ -9,9 +9,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.unit.plugin.served_page import DAG, RUN
+from tests.unit.plugin.served_page import DAG, QUERY
 
-QUERY = {"run_id": RUN, "map_index": "-1"}
 FOREIGN = "the administrator's own"
 ODD = (
     "../secret.txt",

@@ -4,26 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.unit.plugin.served_page import RUN
+from tests.unit.plugin.served_page import QUERY, RUN, shown, xcom_of
 
-QUERY = {"run_id": RUN, "map_index": "-1"}
 BIG = {"submissions": "x", "seconds": 1e99}
 ODD = (7, True, "x", {"a": 1}, [7], [[7]], [None], [{"a": [1]}], "\ud800", 10**400, BIG)
-
-
-def xcom_of(endpoint: str = "RecognizeImage", **parts: Any) -> dict[str, Any]:
-    whole = {"endpoint": endpoint, "ocr_task_id": "job-1", "text": None, "results": [], "files": [], "warnings": []}
-    return {**whole, **parts}
-
-
-def shown(viewer: Any, page: str, **query: Any) -> str:
-    answer = viewer.get(f"{page}/result", params={**QUERY, **query})
-    assert answer.status_code == 200
-    return str(answer.text)
 
 
 @pytest.mark.parametrize("endpoint", ["RecognizeImage", "RecognizeTable", "IdentifyFont"])

@@ -17,9 +17,7 @@ from airflow_provider_asposeocr.api.images import ImageFacts
 from airflow_provider_asposeocr.plugin.pictures import picture_of
 from airflow_provider_asposeocr.plugin.refusals import NotShownError
 from airflow_provider_asposeocr.storage.documents import Document
-from tests.unit.plugin.served_page import RUN
-
-QUERY = {"run_id": RUN, "map_index": "-1"}
+from tests.unit.plugin.served_page import QUERY
 
 
 def picture(viewer: Any, leave: Any, document: Path, **query: Any) -> Any:

@@ -16,25 +16,13 @@ from airflow_provider_asposeocr.operators.aspose_ocr import AsposeOcrRecognizeIm
 from airflow_provider_asposeocr.operators.batch import AsposeOcrBatchOperator
 from airflow_provider_asposeocr.plugin.airflow_plugin import AsposeOcrResultPagePlugin
 from airflow_provider_asposeocr.sensors.aspose_ocr import AsposeOcrTaskSensor
-from tests.unit.plugin.served_page import DAG, RUN
+from tests.unit.plugin.served_page import DAG, QUERY, RUN, shown, xcom_of
 
-QUERY = {"run_id": RUN, "map_index": "-1"}
 HOCR = """<html xmlns="http://www.w3.org/1999/xhtml"><body><div class="ocr_page" title="bbox 0 0 100 60">
 <div class="ocr_carea" title="bbox 10 10 90 30"><span class="ocr_line" title="bbox 10 10 90 30">
 <span class="ocrx_word" title="bbox 10 10 40 30">Dear</span>
 <span class="ocrx_word" title="bbox 50 10 90 30">&lt;Sir&gt;</span>
 </span></div></div></body></html>"""
-
-
-def shown(viewer: Any, page: str, **query: Any) -> str:
-    answer = viewer.get(f"{page}/result", params={**QUERY, **query})
-    assert answer.status_code == 200
-    return str(answer.text)
-
-
-def xcom_of(endpoint: str = "RecognizeImage", **parts: Any) -> dict[str, Any]:
-    whole = {"endpoint": endpoint, "ocr_task_id": "job-1", "text": None, "results": [], "files": [], "warnings": []}
-    return {**whole, **parts}
 
 
 @pytest.fixture

@@ -90,6 +90,7 @@ class TestSilentFail:
     ) -> None:
         """It is not downloaded again and again until the time is over."""
         ocr_task_id = AsposeOcrHook().submit("RecognizeImage", letter)
+        AsposeOcrHook().wait("RecognizeImage", ocr_task_id)
         (tmp_path / "out.txt").write_text("of somebody else")
         with pytest.raises(AsposeOcrDeliveryError):
             sensor(ocr_task_id, silent_fail=True, output_path=f"{tmp_path}/out.txt", timeout=0.5).execute(context)

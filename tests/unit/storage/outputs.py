@@ -10,10 +10,8 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from airflow_provider_asposeocr.api.answers import TaskStatus
 from airflow_provider_asposeocr.api.checks import endpoint_named, parse_settings
 from airflow_provider_asposeocr.api.results import OcrResult, OcrTask
-from airflow_provider_asposeocr.storage.results import (
-    deliver,
-    output_files,
-)
+from airflow_provider_asposeocr.storage.outputs import output_files
+from airflow_provider_asposeocr.storage.results import deliver
 
 QUIET = [
     # Airflow 2.11 with its universal_pathlib, whatever is done with an ObjectStoragePath.

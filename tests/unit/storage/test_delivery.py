@@ -11,10 +11,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStor
 from msgspec.structs import replace
 
 from airflow_provider_asposeocr.exceptions import AsposeOcrDeliveryError
-from airflow_provider_asposeocr.storage.results import (
-    output_files,
-    write_file,
-)
+from airflow_provider_asposeocr.storage.outputs import output_files
+from airflow_provider_asposeocr.storage.writing import write_file
 from tests.unit.storage.outputs import IMAGE, JOB, QUIET, SECOND, content, files_in, give, listing, task
 
 pytestmark = QUIET

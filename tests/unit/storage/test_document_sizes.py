@@ -71,28 +71,28 @@ LIES = {
 }
 
 
-@pytest.mark.parametrize("fingerprinted", [True, False])
+@pytest.mark.parametrize("is_read", [True, False])
 @pytest.mark.parametrize("lie", LIES)
-def test_a_wrong_size_costs_nothing_but_a_second_reading(sync_hook, emulator, storage, scan, lie, fingerprinted):
+def test_a_wrong_size_costs_nothing_but_a_second_reading(sync_hook, emulator, storage, scan, lie, is_read):
     storage.told = LIES[lie]
     submission = sync_hook.prepare(ENDPOINT, scan)
-    if fingerprinted:
-        _ = submission.fingerprint
+    if is_read:
+        _ = submission.document.sha256()
     sync_hook.send(submission)
     assert emulator.calls().accepted_by_image == {sha256(scan.read_bytes()): 1}
 
 
-@pytest.mark.parametrize("fingerprinted", [True, False])
+@pytest.mark.parametrize("is_read", [True, False])
 @pytest.mark.parametrize("more", [b"1", b"2" * 100_000])
 @pytest.mark.parametrize("lie", [None, "the compressed size"])
-def test_a_document_that_grows_is_never_sent_in_part(sync_hook, emulator, storage, scan, png, more, fingerprinted, lie):
+def test_a_document_that_grows_is_never_sent_in_part(sync_hook, emulator, storage, scan, png, more, is_read, lie):
     if lie:
         storage.told = LIES[lie]
     submission = sync_hook.prepare(ENDPOINT, scan)
-    if fingerprinted:
-        _ = submission.fingerprint
+    if is_read:
+        _ = submission.document.sha256()
     storage.pipe_file("/bucket/scan.png", scan.read_bytes() + more)
-    if lie and not fingerprinted and len(more) < 3:
+    if lie and not is_read and len(more) < 3:
         # What nobody has counted nor can know has not changed.
         sync_hook.send(submission)
         assert emulator.calls().accepted_by_image == {sha256(scan.read_bytes()): 1}
@@ -113,10 +113,10 @@ def test_a_document_that_grows_with_every_reading_is_refused(sync_hook, emulator
     assert emulator.calls().accepted == 0
 
 
-def test_a_document_that_shrinks_after_its_fingerprint_is_refused(sync_hook, emulator, storage, scan, png):
+def test_a_document_that_shrinks_after_its_digest_was_taken_is_refused(sync_hook, emulator, storage, scan, png):
     storage.told = LIES["zero"]
     submission = sync_hook.prepare(ENDPOINT, scan)
-    _ = submission.fingerprint
+    _ = submission.document.sha256()
     storage.pipe_file("/bucket/scan.png", png)
     with pytest.raises(AsposeOcrInputError, match=r"became shorter .*Nothing was submitted or billed"):
         sync_hook.send(submission)

@@ -16,6 +16,7 @@ from PIL import Image
 from airflow_provider_asposeocr.emulator import EmulatorServer
 from airflow_provider_asposeocr.exceptions import AsposeOcrInputError
 from airflow_provider_asposeocr.hooks.aspose_ocr import AsposeOcrHook
+from airflow_provider_asposeocr.jobs.record import settings_digest
 from airflow_provider_asposeocr.storage.documents import document, storage_path
 from tests.unit.either_hook import sha256
 
@@ -159,24 +160,26 @@ def test_every_kind_can_be_submitted(hook, emulator, scan, memory, png, kind):
     assert emulator.calls().accepted_by_image == {sha256(png): 1}
 
 
-def test_fingerprint_tells_documents_and_settings_apart(connection, scan, memory, png, tmp_path):
+def test_digests_tell_documents_and_settings_apart(connection, scan, memory, png, tmp_path):
+    """By these a later try knows a submission again."""
     hook = AsposeOcrHook(connection)
 
-    def fingerprint(*args, **kwargs):
-        return hook.prepare(*args, **kwargs).fingerprint
+    def digests(*args, **kwargs):
+        submission = hook.prepare(*args, **kwargs)
+        return settings_digest(submission.endpoint, submission.settings), submission.document.sha256()
 
-    same = fingerprint("RecognizeImage", str(scan), {"language": "German", "rotate": 90})
-    assert same == fingerprint("recognizeimage", memory, {"rotate": 90, "language": "german"})
-    assert same == fingerprint("RecognizeImage", png, '{"language": "German", "rotate": 90}')
+    same = digests("RecognizeImage", str(scan), {"language": "German", "rotate": 90})
+    assert same == digests("recognizeimage", memory, {"rotate": 90, "language": "german"})
+    assert same == digests("RecognizeImage", png, '{"language": "German", "rotate": 90}')
     others = [
-        fingerprint("RecognizeImageTrial", png, {"language": "German", "rotate": 90}),
-        fingerprint("RecognizeImage", png, {"language": "German"}),
-        fingerprint("RecognizeImage", png + b"\0", {"language": "German", "rotate": 90}),
-        fingerprint("RecognizeRegions", png, {"language": "German", "rotate": 90}, regions=[[0, 0, 5, 5]]),
-        fingerprint("RecognizeRegions", png, {"language": "German", "rotate": 90}, regions=[[0, 0, 5, 6]]),
+        digests("RecognizeImageTrial", png, {"language": "German", "rotate": 90}),
+        digests("RecognizeImage", png, {"language": "German"}),
+        digests("RecognizeImage", png + b"\0", {"language": "German", "rotate": 90}),
+        digests("RecognizeRegions", png, {"language": "German", "rotate": 90}, regions=[[0, 0, 5, 5]]),
+        digests("RecognizeRegions", png, {"language": "German", "rotate": 90}, regions=[[0, 0, 5, 6]]),
     ]
     assert len({same, *others}) == 6
-    assert len(same) == hashlib.sha256().digest_size * 2
+    assert {len(digest) for digest in same} == {hashlib.sha256().digest_size * 2}
 
 
 def test_document_that_shrinks_is_not_submitted(connection, emulator, sync_hook, scan):

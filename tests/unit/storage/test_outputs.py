@@ -11,12 +11,8 @@ from msgspec.structs import replace
 
 from airflow_provider_asposeocr.api.checks import endpoint_named, parse_settings
 from airflow_provider_asposeocr.exceptions import AsposeOcrError, AsposeOcrInputError, AsposeOcrStorageError
-from airflow_provider_asposeocr.storage.results import (
-    expected_extensions,
-    output_files,
-    require_output_path,
-    write_file,
-)
+from airflow_provider_asposeocr.storage.outputs import expected_extensions, output_files, require_output_path
+from airflow_provider_asposeocr.storage.writing import write_file
 from tests.unit.storage.outputs import IMAGE, JOB, QUIET, files_in, names
 from tests.unit.storage.storages import ClientError
 

@@ -59,6 +59,7 @@ def test_an_answer_that_drips_ends_with_its_deadline(new_hook, raw_server, part,
 
 @pytest.mark.parametrize("part", ["head", "body"])
 def test_over_tls_too(raw_server, tls, part):
+    """A deadline cuts an answer that drips over TLS, too."""
     whole = task_answer("Pending")
     raw_server(
         lambda received: drip(received, whole, from_the(part, whole)), tls.server(), extra={"verify": tls.authority}
@@ -155,6 +156,7 @@ class TestWaiting:
         assert new_hook().wait(ENDPOINT, JOB, timeout=SOON).text == "whale"
 
     def test_where_even_the_last_question_drips(self, new_hook, raw_server):
+        """A job whose last poll drips as well has not ended in time."""
         whole = task_answer("Processing")
         server = raw_server(lambda received: drip(received, whole), extra={"timeout": 0.2})
         with pytest.raises(AsposeOcrTimeoutError, match=r"did not end in time.*when the time was over"):

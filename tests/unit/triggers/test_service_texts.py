@@ -56,6 +56,7 @@ async def event_of(one: Any) -> dict[str, Any]:
 
 
 def test_event_of_a_job_that_ended_badly(serve: Any) -> None:
+    """The event has the service's messages, short and without our secret."""
     serve(task_answer("Error", error={"messages": SAID, "warnings": SAID}))
     event = asyncio.run(event_of(trigger(JOB)))
     assert event["status"] == "Error"
@@ -65,6 +66,7 @@ def test_event_of_a_job_that_ended_badly(serve: Any) -> None:
 
 @pytest.mark.parametrize("status", [400, 403, 404, 429, 500])
 def test_event_of_a_poll_that_is_refused(serve: Any, status: int) -> None:
+    """So has that of a poll which the service refused."""
     serve(answer(status, {"title": " ".join(SAID[:3]), "detail": SAID}))
     # A service that is not well is waited out to the deadline.
     waiting = {**QUICK, "poll_interval": 0.01}
@@ -76,6 +78,7 @@ def test_event_of_a_poll_that_is_refused(serve: Any, status: int) -> None:
 def test_xcom_and_log_of_a_completed_job(
     serve: Any, context: Any, letter: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """XCom and log have the service's messages, short and without our secret."""
     results = [{"type": "Text", "data": base64.b64encode(b"alpha").decode()}]
     serve(task_answer(results=results, error={"messages": SAID, "warnings": SAID}, responseStatusCode=f"{TOKEN}\0"))
     xcom = recognize(letter, **QUICK).execute(context)
@@ -90,6 +93,7 @@ def test_xcom_and_log_of_a_completed_job(
 def test_error_and_log_of_a_job_that_failed(
     serve: Any, context: Any, letter: str, reply: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """So have the error and its attributes."""
     serve(reply)
     with pytest.raises(AsposeOcrError) as caught:
         recognize(letter, **QUICK).execute(context)
