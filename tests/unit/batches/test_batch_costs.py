@@ -127,4 +127,5 @@ def test_it_lists_once_and_its_bytes_grow_as_its_documents(costs: Callable[[int]
     few, many = costs(FEW), costs(MANY)
     assert many["listed"] == few["listed"]
     for way in ("read", "written"):
-        assert many[way] / MANY <= 1.5 * few[way] / FEW
+        # A wake reads a block of the list, and of a short list all that follows: what grew with the batch would be 4.
+        assert many[way] / MANY <= 2 * few[way] / FEW
