@@ -22,7 +22,7 @@ from airflow_provider_asposeocr.batches.plan import BatchPlan
 from airflow_provider_asposeocr.batches.slots import printable
 from airflow_provider_asposeocr.exceptions import AsposeOcrError, AsposeOcrInputError
 from airflow_provider_asposeocr.storage.documents import storage_path
-from airflow_provider_asposeocr.storage.failures import NOTHING_SENT, before_sending
+from airflow_provider_asposeocr.storage.failures import NOTHING_SENT, before_sending, remembering
 
 log = logging.getLogger(__name__)
 
@@ -153,7 +153,7 @@ def gone_on_with(header: Mapping[str, Any], plan: BatchPlan, memory: BatchMemory
     :param plan: what to do.
     :param memory: of this task instance.
     :param cleared: whether a user has cleared the task since.
-    :raises AsposeOcrBatchError: where the list is gone.
+    :raises AsposeOcrBatchError: where the list is gone, or the storage not well.
     """
     memory.recover(int(header["total"]))
     start = Start(calls=int(header.get("calls", 0)))
@@ -175,7 +175,8 @@ def gone_on_with(header: Mapping[str, Any], plan: BatchPlan, memory: BatchMemory
             elif now is not document or now.number in underway:
                 settled.append(now)
 
-    memory.write_list(lines())
+    with remembering(f"What is left to do cannot be written to {memory.folder}"):
+        memory.write_list(lines())
     for document in settled:
         memory.record(document)
     memory.slots.keep(*running)

@@ -13,6 +13,7 @@ from airflow_provider_asposeocr.batches.lines import entry_of, line_of
 from airflow_provider_asposeocr.batches.memory import BatchMemory
 from airflow_provider_asposeocr.batches.names import canonical
 from airflow_provider_asposeocr.batches.slots import printable
+from airflow_provider_asposeocr.storage.failures import remembering
 from airflow_provider_asposeocr.storage.writing import write_file
 
 MOST_FAILURES_IN_XCOM = 100
@@ -134,11 +135,14 @@ def write_manifest(memory: BatchMemory, total: int) -> Summary:
     :param memory: of the batch.
     :param total: how many documents it has.
     :returns: what it says of the whole.
-    :raises AsposeOcrBatchError: where the list is gone, or a part of it.
+    :raises AsposeOcrBatchError: where the list is gone, or a part of it, or the manifest cannot be written.
     """
     summary = Summary()
     images: set[str] = set()
-    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as spooled:
+    with (
+        remembering(f"The manifest {memory.manifest} cannot be written"),
+        tempfile.SpooledTemporaryFile(_IN_MEMORY) as spooled,
+    ):
         for document, line in last_words(memory):
             summary.add(document)
             images.add(canonical(document.image))

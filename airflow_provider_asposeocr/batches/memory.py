@@ -31,6 +31,7 @@ from airflow_provider_asposeocr.batches.lines import entries_in, entry_of, line_
 from airflow_provider_asposeocr.batches.slots import HEADER, RETENTION, Slots
 from airflow_provider_asposeocr.exceptions import AsposeOcrBatchError
 from airflow_provider_asposeocr.jobs.memory import TaskStateStore
+from airflow_provider_asposeocr.storage.failures import before_sending, remembering
 from airflow_provider_asposeocr.storage.lineage import LOCAL_PROTOCOLS
 from airflow_provider_asposeocr.storage.writing import make_folder
 
@@ -61,11 +62,13 @@ class FileStore:
         :param key: its name.
         :param default: what to return where there is none.
         """
-        try:
-            with (self._folder / f"{key}.json").open("rb") as file:
-                return json.loads(file.read())
-        except (FileNotFoundError, ValueError):
-            return default
+        path = self._folder / f"{key}.json"
+        with remembering(f"{path} cannot be read"):
+            try:
+                with path.open("rb") as file:
+                    return json.loads(file.read())
+            except (FileNotFoundError, NotADirectoryError, ValueError):
+                return default
 
     def set(self, key: str, value: Any, *, retention: Any = None) -> None:
         """
@@ -75,7 +78,9 @@ class FileStore:
         :param value: plain JSON.
         :param retention: is not kept to: the folder goes with the batch.
         """
-        put(self._folder / f"{key}.json", json.dumps(value).encode())
+        path = self._folder / f"{key}.json"
+        with remembering(f"{path} cannot be written"):
+            put(path, json.dumps(value).encode())
 
     def delete(self, key: str) -> None:
         """
@@ -83,8 +88,9 @@ class FileStore:
 
         :param key: its name.
         """
-        with suppress(FileNotFoundError):
-            (self._folder / f"{key}.json").unlink()
+        path = self._folder / f"{key}.json"
+        with remembering(f"{path} cannot be deleted"), suppress(FileNotFoundError):
+            path.unlink()
 
 
 class BatchMemory:
@@ -166,9 +172,9 @@ class BatchMemory:
         Go on where an earlier try died: its header may be older than its journal and its slots.
 
         :param total: how many documents the batch has.
-        :raises AsposeOcrBatchError: where the list is gone.
+        :raises AsposeOcrBatchError: where the list is gone, or cannot be looked for.
         """
-        if self._list(1).name not in names_in(self._work):
+        if not self._files(re.escape(self._list(1).name)):
             raise self.lost(total)
         self._pieces = max((int(path.name[8:14]) for path in self._journal()), default=0)
         self._lists = max((int(path.name[5:11]) for path in self._files(r"list-\d{6}\.jsonl")), default=0)
@@ -196,7 +202,7 @@ class BatchMemory:
 
         :param offset: where to begin.
         """
-        for following, line in lines_in(self._list(self._lists), offset):
+        for following, line in self._lines(self._list(self._lists), offset):
             entry = entry_of(line)
             # What is skipped, and what runs since an earlier run, stands in the list, too.
             if entry is not None and entry["status"] == DocumentStatus.WAITING:
@@ -204,7 +210,7 @@ class BatchMemory:
 
     def listed(self) -> Iterator[bytes]:
         """Read the whole frozen list."""
-        for _, line in lines_in(self._list(1)):
+        for _, line in self._lines(self._list(1)):
             yield line
 
     def lost(self, total: int, found: int = 0) -> AsposeOcrBatchError:
@@ -273,21 +279,29 @@ class BatchMemory:
 
     def _add(self, content: bytes) -> None:
         """Add a piece to the journal."""
-        put(self._work / f"journal-{self._pieces + 1:06}-{secrets.token_hex(3)}.jsonl", content)
+        path = self._work / f"journal-{self._pieces + 1:06}-{secrets.token_hex(3)}.jsonl"
+        with remembering(f"{path} cannot be written"):
+            put(path, content)
         self._pieces += 1
         self.bytes_written += len(content)
 
     def journal(self) -> Iterator[bytes]:
         """Read the journal, oldest first: a document's last line is what it has come to."""
         for path in self._journal():
-            for _, line in lines_in(path):
+            for _, line in self._lines(path):
                 yield line
 
     def _journal(self) -> list[ObjectStoragePath]:
         return self._files(r"journal-\d{6}-[0-9a-f]{6}\.jsonl")
 
     def _files(self, pattern: str) -> list[ObjectStoragePath]:
-        return [self._work / name for name in names_in(self._work) if re.fullmatch(pattern, name)]
+        with remembering(f"{self._work} cannot be looked into"):
+            return [self._work / name for name in names_in(self._work) if re.fullmatch(pattern, name)]
+
+    @staticmethod
+    def _lines(path: ObjectStoragePath, offset: int = 0) -> Iterator[tuple[int, bytes]]:
+        with remembering(f"{path} cannot be read"):
+            yield from lines_in(path, offset)
 
     # The end
 
@@ -324,7 +338,8 @@ class BatchMemory:
         self.slots.recall()
         self.slots.clear()
         self.slots = Slots(self._store)
-        self.remove_work()
+        with before_sending(f"{self._work} cannot be removed"):
+            self.remove_work()
         self._pieces = self._lists = 0
 
     def remove_work(self) -> None:

@@ -12,9 +12,9 @@ from airflow_provider_asposeocr.exceptions import (
     AsposeOcrBatchPausedError,
     AsposeOcrBatchRefusedError,
 )
+from airflow_provider_asposeocr.storage.failures import KEPT
 
 _TOLD = 3
-_KEPT = "What is done and what runs is kept: a retry submits only the others."
 
 
 def xcom_of(summary: Summary, plan: BatchPlan, manifest: str, calls: int, table: str | None = None) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def failure_of(
     kind = AsposeOcrBatchRefusedError if hopeless else AsposeOcrBatchError
     return kind(
         f"{number} of {summary.documents} documents failed, see {manifest}: {reasons}{more}.{left} "
-        + ("A retry would fail the same way." if hopeless else _KEPT),
+        + ("A retry would fail the same way." if hopeless else KEPT),
         endpoint=plan.endpoint.name,
     )
 
@@ -72,7 +72,7 @@ def paused(summary: Summary, plan: BatchPlan, gate: BatchGate, wait: float) -> A
     left = summary.documents - summary.completed - summary.skipped
     return AsposeOcrBatchPausedError(
         f"The service wants no more for now ({gate.reason}). {left} of {summary.documents} documents have no result "
-        f"yet and have not failed. {_KEPT} It is worth no slot to wait: come back in {wait:.0f} s.",
+        f"yet and have not failed. {KEPT} It is worth no slot to wait: come back in {wait:.0f} s.",
         retry_after=wait,
         endpoint=plan.endpoint.name,
     )

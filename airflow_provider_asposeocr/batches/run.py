@@ -274,14 +274,15 @@ class BatchRun:
         intent = BatchIntent(fresh, self._memory.slots.keep, self.stop_if_killed, self._service.now)
         try:
             await self._service.submit(fresh, intent)
-        except AsposeOcrError as error:
-            if self.killed and not intent.in_doubt:
-                self.to_do.again.append(fresh)
-                return
-            await self._not_accepted(intent, error, began)
         except Exception as error:
             if intent.store_error is not None:
                 raise
+            if isinstance(error, AsposeOcrError):
+                if self.killed and not intent.in_doubt:
+                    self.to_do.again.append(fresh)
+                    return
+                await self._not_accepted(intent, error, began)
+                return
             self.gate.submissions.went_nowhere()
             wrapped = AsposeOcrError(f"{type(error).__name__}: {error}")
             await self._ends.failed(intent.document, wrapped, in_doubt=intent.in_doubt)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowNotFoundException
 
 from airflow_provider_asposeocr.exceptions import (
+    AsposeOcrBatchError,
     AsposeOcrDeliveryError,
     AsposeOcrError,
     AsposeOcrInputError,
@@ -24,6 +25,7 @@ PAID = (
     "The job is completed and billed; its result stays at the service for 24 hours: a retry fetches it, and nothing is "
     "billed again."
 )
+KEPT = "What is done and what runs is kept: a retry submits only the others."
 _LONGEST_SAYING = 500
 # What a retry finds as it is: the path, the rights, the connection or what is installed must be changed.
 _PERMANENT = (
@@ -66,6 +68,24 @@ def before_sending(what: str, image: str | None = None, *, so: str = NOTHING_SEN
     except Exception as error:
         kind = AsposeOcrInputError if isinstance(error, _PERMANENT) else AsposeOcrStorageError
         raise kind(f"{what}: {what_broke(error)}. {so}", image=image) from error
+
+
+@contextmanager
+def remembering(what: str) -> Iterator[None]:
+    """
+    Make what breaks inside an error that a retry can mend, where a batch keeps what it has come to.
+
+    Jobs may be paid for, and are found again by what was kept before.
+
+    :param what: cannot be done, as the start of a sentence.
+    :raises AsposeOcrBatchError: that could not be read or written.
+    """
+    try:
+        yield
+    except AsposeOcrError:
+        raise
+    except Exception as error:
+        raise AsposeOcrBatchError(f"{what}: {what_broke(error)}. {KEPT}") from error
 
 
 @contextmanager

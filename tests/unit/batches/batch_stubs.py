@@ -7,7 +7,7 @@ import contextlib
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -109,6 +109,18 @@ def deferred_by(operator: AsposeOcrBatchOperator, context: Any) -> Any:
     with pytest.raises(TaskDeferred) as deferred:
         operator.execute(context)
     return deferred.value.trigger
+
+
+def to_the_end(make: Callable[[], AsposeOcrBatchOperator], context: Any, trigger: Any, clock: Clock) -> Any:
+    """Wake a deferred batch until it is done, two minutes at a time, and return its XCom."""
+    for _ in range(200):
+        clock.now += 120
+        event = event_of_batch(trigger.serialize()[1])
+        try:
+            return woken(make(), context, event)
+        except TaskDeferred as again:
+            trigger = again.trigger
+    raise AssertionError("not finished after 200 wakes")
 
 
 @contextlib.contextmanager

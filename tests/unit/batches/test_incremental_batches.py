@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
 from PIL import Image
 
 from airflow_provider_asposeocr.batches.chunks import chunks
@@ -19,16 +18,16 @@ from airflow_provider_asposeocr.exceptions import (
     AsposeOcrBatchRefusedError,
     AsposeOcrInputError,
 )
+from airflow_provider_asposeocr.operators.batch import AsposeOcrBatchOperator
 from tests.unit.batches.batch_stubs import (
     DEFERRED,
     StrictStore,
     batch,
     deferred_by,
-    event_of_batch,
     manifest,
     task_instance,
     texts,
-    woken,
+    to_the_end,
 )
 from tests.unit.storage.outputs import QUIET
 from tests.unit.storage.storages import Moody
@@ -259,16 +258,19 @@ class TestWhatMoves:
             (inbox / "2023" / "0.png").unlink()
         else:
             shutil.rmtree(inbox)
-        clock.now += 120
-        for _ in range(100):
-            event = event_of_batch(trigger.serialize()[1])
-            try:
-                xcom = woken(batch(inbox, outbox, **DEFERRED), context, event)
-                break
-            except TaskDeferred as again:
-                trigger = again.trigger
+        xcom = to_the_end(lambda: batch(inbox, outbox, **DEFERRED), context, trigger, clock)
         assert xcom["completed"] == 6
         assert slow_emulator.calls().accepted == 6
+
+    def test_results_below_the_documents_are_no_documents_of_later_wakes(
+        self, slow_emulator: EmulatorServer, clock: Clock, context: Any, inbox: Path
+    ) -> None:
+        def made() -> AsposeOcrBatchOperator:
+            pictures = {"result_type": "ImagePNG"}
+            return batch(inbox, inbox / "2023" / "read", settings=pictures, max_concurrency=2, **DEFERRED)
+
+        xcom = to_the_end(made, context, deferred_by(made(), context), clock)
+        assert (xcom["documents"], xcom["completed"], slow_emulator.calls().accepted) == (6, 6, 6)
 
     def test_results_below_the_documents_are_no_documents(self, service: EmulatorServer, many: Path) -> None:
         for run in ("first", "second"):

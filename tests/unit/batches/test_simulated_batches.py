@@ -156,6 +156,21 @@ class TestTrouble:
         assert batch.summary.failures[0].number == 3
         assert batch.seconds < 110
 
+    def test_a_job_that_is_left_running_wakes_nobody_again(self, new_batch: Callable[..., SimulatedBatch]) -> None:
+        """What goes on at the service beyond its time-out: each wake of a deferred batch finds another job ended."""
+        batch = new_batch(lambda number: 1e9 if number == 3 else 20.0, 64)
+        assert batch.run_deferred(timeout=30.0, cancel_on_timeout=False) <= batch.documents
+        assert batch.summary is not None
+        assert batch.summary.completed == 63
+        assert batch.summary.failures[0].number == 3
+
+    def test_a_triggerer_that_was_away_makes_no_later_job_late(self, new_batch: Callable[..., SimulatedBatch]) -> None:
+        """Jobs that were first looked at long after their end teach nothing of how long jobs take."""
+        batch, away = new_batch(equal(2.0), 64), 60.0
+        wakes = batch.run_deferred(away=away)
+        assert_complete(batch)
+        assert batch.seconds - 2 * away * wakes <= 3 * batch.bound
+
 
 class TestCalls:
     def test_a_try_after_a_kill_counts_on(self, new_batch: Callable[..., SimulatedBatch], tmp_path: Path) -> None:
