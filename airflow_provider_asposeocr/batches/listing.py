@@ -94,9 +94,10 @@ def listed(
         with before_sending(f"{text} cannot be listed"):
             # What this process has listed before may not be true any more.
             path.fs.invalidate_cache()
-            if path.is_dir():
+            kind = kind_of(path)
+            if kind == "directory":
                 return _folder(path, _spelt(text, path), output, chosen, suffixes)
-            if path.exists():
+            if kind is not None:
                 return Listing(_parent(canonical(text)), [text])
             if _GLOB & set(text):
                 return _glob(path, _spelt(text, path), output, chosen)
@@ -109,6 +110,20 @@ def listed(
 
 
 def _spelt(text: str, path: ObjectStoragePath) -> str:
+def kind_of(path: ObjectStoragePath) -> str | None:
+    """
+    Return what there is at a path, as ``directory`` or ``file``; ``None`` where there is nothing.
+
+    That is not asked for by `is_dir` and `exists`, which on many storages say no as well where they could not find out.
+
+    :param path: on any storage.
+    """
+    try:
+        return str(path.fs.info(path.path).get("type", "file"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
     """A URI as the user wrote it: Airflow 2.11 leaves its connection out."""
     return (text if "://" in text else str(path)).rstrip("/")
 
