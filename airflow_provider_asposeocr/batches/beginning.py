@@ -85,6 +85,7 @@ def drawn_up(listing: Listing, plan: BatchPlan, memory: BatchMemory, *, durable:
         known = _known(memory, plan, frozenset(spelt_alike))
     names = result_names(spelt_alike, listing.root)
     _refuse_to_replace_inputs(spelt_alike, names, plan)
+    _refuse_to_add_inputs(listing, names, plan)
     versions = dict(listing.versions)
     if durable:
         again = (image for image, key in zip(listing.images, spelt_alike, strict=True) if key in known)
@@ -279,6 +280,20 @@ def _refuse_to_replace_inputs(images: list[str], names: list[str], plan: BatchPl
                 raise AsposeOcrInputError(
                     f"{folder}/{name}{extension} is a document, and would be replaced by a result: set output_path to "
                     f"another folder. {NOTHING_SENT}"
+                )
+
+
+def _refuse_to_add_inputs(listing: Listing, names: list[str], plan: BatchPlan) -> None:
+    """A result of type ImagePNG in the folder of the documents would be read, and billed, by the next run."""
+    if listing.takes is None:
+        return
+    extensions = plan.extensions
+    for name in names:
+        for extension in extensions:
+            if listing.takes(f"{name}{extension}"):
+                raise AsposeOcrInputError(
+                    f"{plan.folder}/{name}{extension} would be a document of the next run: set output_path to another "
+                    f"folder, or one below, or leave its results out by `exclude`. {NOTHING_SENT}"
                 )
 
 

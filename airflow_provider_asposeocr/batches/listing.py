@@ -12,10 +12,10 @@ import json
 import os
 import posixpath
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -29,9 +29,6 @@ from airflow_provider_asposeocr.storage.failures import NOTHING_SENT, before_sen
 from airflow_provider_asposeocr.storage.lineage import LOCAL_PROTOCOLS
 from airflow_provider_asposeocr.storage.previews import EXTENSION as PREVIEW
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 _GLOB = frozenset("*?[")
 _CHUNK = frozenset({"folder", "after", "until"})
 
@@ -43,11 +40,14 @@ class Listing(Value, frozen=True):
     :param root: the folder below which the results keep the structure of the input.
     :param images: their paths or URIs, as the user would write them.
     :param versions: what tells whether a file changed, where the listing brought that.
+    :param takes: of a folder: says of a place in the output folder whether a file there would be one of its documents;
+        ``None`` where none would.
     """
 
     root: str
     images: Sequence[str]
     versions: Mapping[str, str] = msgspec.field(default_factory=dict)
+    takes: Callable[[str], bool] | None = None
 
 
 def listed(
@@ -82,8 +82,9 @@ def listed(
                 folder,
                 _spelt(str(images["folder"]), folder),
                 output,
-                lambda name: chosen(name) and after < name and (until is None or name <= until),
+                chosen,
                 suffixes,
+                lambda name: after < name and (until is None or name <= until),
             )
     if isinstance(images, str | os.PathLike | ObjectStoragePath):
         text = str(images)
@@ -109,7 +110,6 @@ def listed(
     return Listing(root, [text for name, text in reversed(each.items()) if chosen(name[len(root) :].lstrip("/"))])
 
 
-def _spelt(text: str, path: ObjectStoragePath) -> str:
 def kind_of(path: ObjectStoragePath) -> str | None:
     """
     Return what there is at a path, as ``directory`` or ``file``; ``None`` where there is nothing.
@@ -124,6 +124,7 @@ def kind_of(path: ObjectStoragePath) -> str | None:
         return None
 
 
+def _spelt(text: str, path: ObjectStoragePath) -> str:
     """A URI as the user wrote it: Airflow 2.11 leaves its connection out."""
     return (text if "://" in text else str(path)).rstrip("/")
 
@@ -188,16 +189,28 @@ def _folder(
     output: ObjectStoragePath,
     chosen: Callable[[str], bool],
     suffixes: Set[str],
+    is_in_chunk: Callable[[str], bool] = lambda _: True,
 ) -> Listing:
     images, versions = [], {}
     results = _below(path, output)
     for name, version in sorted(_walked(path, results, suffixes)):
-        if chosen(name):
+        if chosen(name) and is_in_chunk(name):
             image = f"{spelt}/{name}"
             images.append(image)
             if version:
                 versions[image] = version
-    return Listing(canonical(spelt), images, versions)
+
+    root, out = (posixpath.normpath(str(each.path).rstrip("/")) for each in (path, output))
+
+    def takes(result: str) -> bool:
+        if not _is_document(posixpath.basename(result), suffixes):
+            return False
+        whole = posixpath.normpath(f"{out}/{result}")
+        place = whole[len(root) + 1 :] if whole.startswith(f"{root}/") else ""
+        return bool(place) and not _hidden(place) and chosen(place)
+
+    # Below the folder, the output folder is left out.
+    return Listing(canonical(spelt), images, versions, takes if results is None and path.fs == output.fs else None)
 
 
 def _below(folder: ObjectStoragePath, output: ObjectStoragePath) -> str | None:
