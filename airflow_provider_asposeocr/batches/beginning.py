@@ -168,10 +168,13 @@ def gone_on_with(header: Mapping[str, Any], plan: BatchPlan, memory: BatchMemory
             start.count(now.status)
             if now.status is DocumentStatus.RUNNING:
                 running.append(now)
-            elif now.status is DocumentStatus.WAITING:
+                continue
+            if now.status is DocumentStatus.WAITING:
                 start.waiting += 1
                 yield line_of(now.to_json())
-            elif now is not document or now.number in underway:
+            # What a clear allows holds for all tries after it, and what was billed counts, also where this try does not
+            # come to it.
+            if now.number in underway or (now != document and (cleared or now.status is not DocumentStatus.WAITING)):
                 settled.append(now)
 
     memory.write_list(lines())
