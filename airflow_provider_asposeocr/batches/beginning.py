@@ -226,9 +226,10 @@ def _known(memory: BatchMemory, plan: BatchPlan, wanted: Set[str]) -> dict[str, 
     The lines of what this task has done before, in this run or an earlier one, by canonical image.
 
     Several files may speak of a document: the manifests of chunks that were cut otherwise then, the journal of a run
-    that failed for good. What was submitted last counts, whatever the files are called.
+    that failed for good. What was submitted last counts, and of one submission what it has come to, whatever the files
+    are called and in whichever order they are read.
     """
-    known: dict[str, tuple[float, bytes | None]] = {}
+    known: dict[str, tuple[tuple[float, int], bytes | None]] = {}
     latest = time.time() + _MOST_SKEW
     for entry in memory.earlier():
         run, image = str(entry.get("run") or ""), entry.get("image")
@@ -246,11 +247,12 @@ def _known(memory: BatchMemory, plan: BatchPlan, wanted: Set[str]) -> dict[str, 
                 if submitted_at > latest:
                     # By a clock that was ahead. It would win over what was read since, until that time has come.
                     submitted_at = _ONCE
-                if key not in known or known[key][0] <= submitted_at:
+                age = submitted_at, document.stage
+                if key not in known or known[key][0] <= age:
                     # A run that is cleared is no new one: what others have read since it first began is as new.
                     is_as_new = submitted_at >= memory.since and not plan.resubmit_on_clear
                     counts = not plan.overwrite or document.reader == memory.run or is_as_new
-                    known[key] = submitted_at, line_of(entry) if counts else None
+                    known[key] = age, line_of(entry) if counts else None
     return {key: line for key, (_, line) in known.items() if line is not None}
 
 

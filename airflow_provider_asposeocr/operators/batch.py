@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
+from msgspec.structs import replace
 
 from airflow_provider_asposeocr.api.checks import endpoint_named
 from airflow_provider_asposeocr.api.pacer import DEFAULT_CALLS_PER_DOCUMENT
@@ -192,6 +193,9 @@ class AsposeOcrBatchOperator(OcrJobOperator):
         began_at = time.time()
         header = memory.header() if self.durable else None
         cleared = header is not None and header.get("max_tries") != plan.max_tries
+        if header is not None and not cleared:
+            # It may be one of a batch that has succeeded, whose XCom could not be pushed.
+            plan = replace(plan, resubmit_on_clear=False)
         if header is not None and self._goes_on(header, plan, cleared=cleared):
             if self._only_looks:
                 return checked_beforehand(looked_at(header, plan, memory, cleared=cleared), plan, self.hook)
