@@ -49,8 +49,8 @@ class _Job:
 
     @property
     def due(self) -> float:
-        """When it is asked next, its deadline at the latest."""
-        return self.deadline if self.wanted is None else min(max(self.wanted, self.not_before), self.deadline)
+        """When it is asked next: at its deadline at the latest, where the service does not want to be asked later."""
+        return max(self.deadline if self.wanted is None else min(self.wanted, self.deadline), self.not_before)
 
 
 class BatchPolls:

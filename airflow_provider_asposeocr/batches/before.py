@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from contextlib import suppress
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_asposeocr.batches.documents import DONE, BatchDocument, DocumentStatus
@@ -28,13 +29,17 @@ _MOST_PIECES = 16
 
 def read_before(place: ObjectStoragePath, task: str) -> Iterator[dict[str, Any]]:
     """
-    Read what was kept.
+    Read what was kept, also where other task instances make one of the pieces meanwhile.
 
     :param place: the folder of the pieces.
     :param task: DAG and task, whose documents are meant.
     """
-    for piece in _pieces(place):
-        yield from _of(task, piece)
+    seen: set[str] = set()
+    # Those that are gone stand in one that was there before they went.
+    while unseen := [piece for piece in _pieces(place) if piece.name not in seen]:
+        for piece in unseen:
+            seen.add(piece.name)
+            yield from _of(task, piece)
 
 
 def keep_what_goes(manifest: ObjectStoragePath, place: ObjectStoragePath, task: str, stay: Set[str]) -> None:
@@ -46,29 +51,33 @@ def keep_what_goes(manifest: ObjectStoragePath, place: ObjectStoragePath, task: 
     :param task: DAG and task, whose documents are kept.
     :param stay: the canonical names of the documents that the next one will have.
     """
-    gone = [
-        line_of(entry) for entry in _of(task, manifest) if _is_worth(entry) and canonical(entry["image"]) not in stay
-    ]
-    if not gone:
+    gone = [entry for entry in _of(task, manifest) if canonical(entry["image"]) not in stay]
+    if not _worth_keeping(gone):
         return
     pieces = _pieces(place)
     if len(pieces) < _MOST_PIECES:
         pieces = []
-    # A line that is kept twice does no harm: what was submitted last counts.
-    kept = [line_of(entry) for piece in pieces for entry in _of(task, piece) if _is_worth(entry)]
-    put(place / f"before-{secrets.token_hex(6)}.jsonl", b"".join(kept + gone))
+    # Others may do so at the same time, and what stands in two pieces then becomes one line again.
+    kept = _worth_keeping(chain((entry for piece in pieces for entry in _of(task, piece)), gone))
+    put(place / f"before-{secrets.token_hex(6)}.jsonl", b"".join(kept))
     for piece in pieces:
         with suppress(FileNotFoundError):
             piece.unlink()
 
 
-def _is_worth(entry: dict[str, Any]) -> bool:
-    """Whether a bill hangs on it, and is no older than what else is remembered of a batch."""
-    with suppress(ValueError, TypeError):
-        document = BatchDocument.remembered(entry)
-        is_paid = document.status in DONE or document.status is DocumentStatus.RUNNING
-        return is_paid and time.time() - float(document.submitted_at or 0.0) < RETENTION.total_seconds()
-    return False
+def _worth_keeping(entries: Iterable[dict[str, Any]]) -> list[bytes]:
+    """The newest line of each document on which a bill hangs that is not too old."""
+    kept: dict[str, tuple[tuple[float, int], bytes]] = {}
+    oldest = time.time() - RETENTION.total_seconds()
+    for entry in entries:
+        with suppress(ValueError, TypeError):
+            document = BatchDocument.remembered(entry)
+            age = float(document.submitted_at or 0.0), document.stage
+            is_paid = document.status in DONE or document.status is DocumentStatus.RUNNING
+            image = canonical(document.image)
+            if is_paid and age[0] > oldest and (image not in kept or kept[image][0] <= age):
+                kept[image] = age, line_of(entry)
+    return [line for _, line in kept.values()]
 
 
 def _of(task: str, path: ObjectStoragePath) -> Iterator[dict[str, Any]]:

@@ -87,6 +87,7 @@ def drawn_up(listing: Listing, plan: BatchPlan, memory: BatchMemory, *, durable:
         known = _known(memory, plan, frozenset(spelt_alike))
     names = result_names(spelt_alike, listing.root)
     _refuse_to_replace_inputs(spelt_alike, names, plan)
+    _refuse_to_add_inputs(listing, names, plan)
     versions = dict(listing.versions)
     if durable:
         again = (image for image, key in zip(listing.images, spelt_alike, strict=True) if key in known)
@@ -169,10 +170,13 @@ def gone_on_with(header: Mapping[str, Any], plan: BatchPlan, memory: BatchMemory
             start.count(now.status)
             if now.status is DocumentStatus.RUNNING:
                 running.append(now)
-            elif now.status is DocumentStatus.WAITING:
+                continue
+            if now.status is DocumentStatus.WAITING:
                 start.waiting += 1
                 yield line_of(now.to_json())
-            elif now is not document or now.number in underway:
+            # What a clear allows holds for all tries after it, and what was billed counts, also where this try does not
+            # come to it.
+            if now.number in underway or (now != document and (cleared or now.status is not DocumentStatus.WAITING)):
                 settled.append(now)
 
     with remembering(f"What is left to do cannot be written to {memory.folder}"):
@@ -225,9 +229,10 @@ def _known(memory: BatchMemory, plan: BatchPlan, wanted: Set[str]) -> dict[str, 
     The lines of what this task has done before, in this run or an earlier one, by canonical image.
 
     Several files may speak of a document: the manifests of chunks that were cut otherwise then, the journal of a run
-    that failed for good. What was submitted last counts, whatever the files are called.
+    that failed for good. What was submitted last counts, and of one submission what it has come to, whatever the files
+    are called and in whichever order they are read.
     """
-    known: dict[str, tuple[float, bytes | None]] = {}
+    known: dict[str, tuple[tuple[float, int], bytes | None]] = {}
     latest = time.time() + _MOST_SKEW
     for entry in memory.earlier():
         run, image = str(entry.get("run") or ""), entry.get("image")
@@ -245,11 +250,12 @@ def _known(memory: BatchMemory, plan: BatchPlan, wanted: Set[str]) -> dict[str, 
                 if submitted_at > latest:
                     # By a clock that was ahead. It would win over what was read since, until that time has come.
                     submitted_at = _ONCE
-                if key not in known or known[key][0] <= submitted_at:
+                age = submitted_at, document.stage
+                if key not in known or known[key][0] <= age:
                     # A run that is cleared is no new one: what others have read since it first began is as new.
                     is_as_new = submitted_at >= memory.since and not plan.resubmit_on_clear
                     counts = not plan.overwrite or document.reader == memory.run or is_as_new
-                    known[key] = submitted_at, line_of(entry) if counts else None
+                    known[key] = age, line_of(entry) if counts else None
     return {key: line for key, (_, line) in known.items() if line is not None}
 
 
@@ -282,6 +288,20 @@ def _refuse_to_replace_inputs(images: list[str], names: list[str], plan: BatchPl
                 raise AsposeOcrInputError(
                     f"{folder}/{name}{extension} is a document, and would be replaced by a result: set output_path to "
                     f"another folder. {NOTHING_SENT}"
+                )
+
+
+def _refuse_to_add_inputs(listing: Listing, names: list[str], plan: BatchPlan) -> None:
+    """A result of type ImagePNG in the folder of the documents would be read, and billed, by the next run."""
+    if listing.takes is None:
+        return
+    extensions = plan.extensions
+    for name in names:
+        for extension in extensions:
+            if listing.takes(f"{name}{extension}"):
+                raise AsposeOcrInputError(
+                    f"{plan.folder}/{name}{extension} would be a document of the next run: set output_path to another "
+                    f"folder, or one below, or leave its results out by `exclude`. {NOTHING_SENT}"
                 )
 
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from airflow_provider_asposeocr.api.checks import endpoint_named
-from airflow_provider_asposeocr.batches.listing import names_in
+from airflow_provider_asposeocr.batches.listing import kind_of, names_in
 from airflow_provider_asposeocr.exceptions import AsposeOcrInputError
 from airflow_provider_asposeocr.storage.documents import storage_path
+from airflow_provider_asposeocr.storage.failures import before_sending
 
 
 def chunks(
@@ -42,7 +43,9 @@ def chunks(
     place = storage_path(folder, storage_conn_id)
     # What this process has listed before may not be true any more.
     place.fs.invalidate_cache()
-    if not place.is_dir():
+    with before_sending(f"{folder} cannot be listed"):
+        is_folder = kind_of(place) == "directory"
+    if not is_folder:
         raise AsposeOcrInputError(f"There is no folder {folder}.")
     # Where no results are said to be, none are left out: a folder is not below itself.
     output = place if output_path is None else storage_path(str(output_path).rstrip("/"), storage_conn_id)

@@ -47,6 +47,7 @@ def standing(run: BatchRun, plan: BatchPlan, total: int, now: float) -> dict[str
             plan,
             began_at=run.progress.began_at,
             ready_before=run.progress.ready_before,
+            ends=run.ends.to_json(),
             polls=run.polls.to_json(),
             gate=run.gate.to_json(now),
         )
@@ -92,9 +93,9 @@ def trigger_for(
     """
     running = {str(each.number): each for each in run.running}
     watched = run.polls.soonest(_WATCHED)
-    more = len(run.to_do) > 0 and wait is None
+    more = run.has_more and wait is None
     likely = run.polls.pacer.likely_age or waiting.schedule.interval
-    closed = run.gate.submit_at() if len(run.to_do) else 0.0
+    closed = run.gate.submit_at() if run.has_more else 0.0
     wake_at = max(closed, now + LEAST_DEFERRAL) if math.isfinite(closed) and closed > now else None
     if wake_at is None and not running:
         wake_at = now + LEAST_DEFERRAL

@@ -94,6 +94,11 @@ class BatchDocument(Value, frozen=True):
         """The task instance that has read it."""
         return self.read_by if self.status is DocumentStatus.SKIPPED else self.run
 
+    @property
+    def stage(self) -> int:
+        """How far its submission is: a job that runs in one file has ended in the file of who has fetched it."""
+        return 2 if self.status in DONE else int(self.status is not DocumentStatus.RUNNING)
+
     def failed(self, error: AsposeOcrError, *, in_doubt: bool = False) -> BatchDocument:
         """
         Return the document as it is after its submission or its job failed.

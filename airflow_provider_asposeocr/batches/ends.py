@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -25,17 +27,25 @@ class Ends:
     :param plan: what to do.
     :param memory: where it is noted.
     :param progress: counts.
+    :param before: what :meth:`to_json` returned in the part of the try before this one; ``None`` where there was none.
     """
 
-    def __init__(self, plan: BatchPlan, memory: BatchMemory, progress: Progress) -> None:
+    def __init__(
+        self, plan: BatchPlan, memory: BatchMemory, progress: Progress, before: Mapping[str, Any] | None = None
+    ) -> None:
+        before = before or {}
         self._plan = plan
         self._memory = memory
         self._progress = progress
-        self._failed = 0
-        self.stopped: str | None = None
+        self._failed = int(before.get("failed") or 0)
+        self.stopped: str | None = before.get("stopped")
         """Why no more documents are submitted, where that is so."""
         self.moved_at = 0.0
         """When something came forward last, in seconds since the epoch."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what holds for the whole try, for the part of it after a deferral, as plain JSON."""
+        return {"failed": self._failed, "stopped": self.stopped}
 
     def begin(self, service: BatchService) -> None:
         """

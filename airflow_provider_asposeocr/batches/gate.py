@@ -76,11 +76,21 @@ class Door:
         :param asked_wait: for how many seconds the service asked.
         """
         self._first_is_out = False
+        if self.troubled_since is None:
+            self.troubled_since = now
+        self.closes(began_at, now, asked_wait)
+
+    def closes(self, began_at: float, now: float, asked_wait: float) -> None:
+        """
+        Take it that a call failed that was of another kind: for how long that is so is not for this door to tell.
+
+        :param began_at: as of :meth:`failed`.
+        :param now: likewise.
+        :param asked_wait: likewise.
+        """
         if began_at >= self._last_at or not self.failures:
             self.failures += 1
             self._last_at = now
-        if self.troubled_since is None:
-            self.troubled_since = now
         wait = min(self.first_wait * 2 ** min(self.failures - 1, 30), self.longest_wait)
         self.closed_until = max(self.closed_until, now + max(wait, asked_wait))
 
@@ -194,7 +204,7 @@ class BatchGate:
             self._slow_down(began_at, now)
         (self.submissions if submission else self.polls).failed(began_at, now, asked)
         if not limited:
-            (self.polls if submission else self.submissions).failed(began_at, now, asked)
+            (self.polls if submission else self.submissions).closes(began_at, now, asked)
 
     def _slow_down(self, began_at: float, now: float) -> None:
         if began_at < self._cut_at:
@@ -206,14 +216,15 @@ class BatchGate:
         self.pace = max(self._ceiling * SLOWER, LEAST_PACE)
         self._cut_at = self._paced_at = now
 
-    def hopeless_wait(self, now: float) -> float | None:
+    def hopeless_wait(self, now: float, *, submits: bool = True) -> float | None:
         """
         Return for how many seconds to come back later, where waiting for the door is not worth a slot.
 
         :param now: the time.
+        :param submits: whether there is more to submit; else nobody finds out any more whether that door is open.
         """
-        door = self.submissions if self.submissions.troubled_since is not None else self.polls
-        left = max(self.submissions.closed_until, self.polls.closed_until) - now
+        door = self.submissions if submits and self.submissions.troubled_since is not None else self.polls
+        left = max(self.submissions.closed_until if submits else 0.0, self.polls.closed_until) - now
         if left > LONGEST_ASKED_WAIT:
             return left
         if door.troubled_since is not None and now - door.troubled_since > self.patience:

@@ -42,7 +42,9 @@ def refuse_beyond(documents: Sequence[BatchDocument], plan: BatchPlan, most: int
     folder = plan.folder
     with before_sending(f"{folder} cannot be listed"):
         there = _files_in(folder)
-    paths = (path for each in documents for path in output_of(plan, each).named(plan.extensions))
+    # What this task instance has read is there by right: it has succeeded before, and is cleared.
+    others = (each for each in documents if each.read_by is None or each.read_by != each.run)
+    paths = (path for each in others for path in output_of(plan, each).named(plan.extensions))
     existing = [str(path) for path in paths if path.path in there or path.path.lstrip("/") in there]
     if existing:
         more = f" and {len(existing) - _TOLD} more" if len(existing) > _TOLD else ""

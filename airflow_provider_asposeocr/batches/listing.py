@@ -12,10 +12,10 @@ import json
 import os
 import posixpath
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -29,9 +29,6 @@ from airflow_provider_asposeocr.storage.failures import NOTHING_SENT, before_sen
 from airflow_provider_asposeocr.storage.lineage import LOCAL_PROTOCOLS
 from airflow_provider_asposeocr.storage.previews import EXTENSION as PREVIEW
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 _GLOB = frozenset("*?[")
 _CHUNK = frozenset({"folder", "after", "until"})
 
@@ -43,11 +40,14 @@ class Listing(Value, frozen=True):
     :param root: the folder below which the results keep the structure of the input.
     :param images: their paths or URIs, as the user would write them.
     :param versions: what tells whether a file changed, where the listing brought that.
+    :param takes: of a folder: says of a place in the output folder whether a file there would be one of its documents;
+        ``None`` where none would.
     """
 
     root: str
     images: Sequence[str]
     versions: Mapping[str, str] = msgspec.field(default_factory=dict)
+    takes: Callable[[str], bool] | None = None
 
 
 def listed(
@@ -82,8 +82,9 @@ def listed(
                 folder,
                 _spelt(str(images["folder"]), folder),
                 output,
-                lambda name: chosen(name) and after < name and (until is None or name <= until),
+                chosen,
                 suffixes,
+                lambda name: after < name and (until is None or name <= until),
             )
     if isinstance(images, str | os.PathLike | ObjectStoragePath):
         text = str(images)
@@ -94,9 +95,10 @@ def listed(
         with before_sending(f"{text} cannot be listed"):
             # What this process has listed before may not be true any more.
             path.fs.invalidate_cache()
-            if path.is_dir():
+            kind = kind_of(path)
+            if kind == "directory":
                 return _folder(path, _spelt(text, path), output, chosen, suffixes)
-            if path.exists():
+            if kind is not None:
                 return Listing(_parent(canonical(text)), [text])
             if _GLOB & set(text):
                 return _glob(path, _spelt(text, path), output, chosen)
@@ -106,6 +108,20 @@ def listed(
     each = {canonical(text): text for text in reversed([_one(image) for image in images])}
     root = common_root(list(each))
     return Listing(root, [text for name, text in reversed(each.items()) if chosen(name[len(root) :].lstrip("/"))])
+
+
+def kind_of(path: ObjectStoragePath) -> str | None:
+    """
+    Return what there is at a path, as ``directory`` or ``file``; ``None`` where there is nothing.
+
+    That is not asked for by `is_dir` and `exists`, which on many storages say no as well where they could not find out.
+
+    :param path: on any storage.
+    """
+    try:
+        return str(path.fs.info(path.path).get("type", "file"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def _spelt(text: str, path: ObjectStoragePath) -> str:
@@ -173,16 +189,28 @@ def _folder(
     output: ObjectStoragePath,
     chosen: Callable[[str], bool],
     suffixes: Set[str],
+    is_in_chunk: Callable[[str], bool] = lambda _: True,
 ) -> Listing:
     images, versions = [], {}
     results = _below(path, output)
     for name, version in sorted(_walked(path, results, suffixes)):
-        if chosen(name):
+        if chosen(name) and is_in_chunk(name):
             image = f"{spelt}/{name}"
             images.append(image)
             if version:
                 versions[image] = version
-    return Listing(canonical(spelt), images, versions)
+
+    root, out = (posixpath.normpath(str(each.path).rstrip("/")) for each in (path, output))
+
+    def takes(result: str) -> bool:
+        if not _is_document(posixpath.basename(result), suffixes):
+            return False
+        whole = posixpath.normpath(f"{out}/{result}")
+        place = whole[len(root) + 1 :] if whole.startswith(f"{root}/") else ""
+        return bool(place) and not _hidden(place) and chosen(place)
+
+    # Below the folder, the output folder is left out.
+    return Listing(canonical(spelt), images, versions, takes if results is None and path.fs == output.fs else None)
 
 
 def _below(folder: ObjectStoragePath, output: ObjectStoragePath) -> str | None:

@@ -319,11 +319,11 @@ class BatchMemory:
         keep_what_goes(self.manifest, self._work.parent, self.task, stay)
 
     def earlier(self) -> Iterator[dict[str, Any]]:
-        """Read what task instances have left in the output folder: manifests, and journals of the dead."""
-        yield from read_before(self._work.parent, self.task)
-        for name in names_in(self.folder):
-            if re.fullmatch(rf"{MANIFEST}(-\d+)?\.jsonl", name):
-                yield from entries_in(self.folder / name)
+        """
+        Read what task instances have left in the output folder: journals, manifests, and what these would have lost.
+
+        In this order: others may end meanwhile, and what they take from one of them they have put into the next before.
+        """
         work = self.folder / WORK_FOLDER
         for place in names_in(work):
             # The journals of one task instance are in a folder; what stands beside is read above.
@@ -332,6 +332,10 @@ class BatchMemory:
             for name in names_in(work / place):
                 if name.startswith("journal-"):
                     yield from entries_in(work / place / name)
+        for name in names_in(self.folder):
+            if re.fullmatch(rf"{MANIFEST}(-\d+)?\.jsonl", name):
+                yield from entries_in(self.folder / name)
+        yield from read_before(work, self.task)
 
     def begin_anew(self) -> None:
         """Forget the list, the journal and the slots of this task instance."""

@@ -88,7 +88,7 @@ class BatchRun:
         self.progress.submissions = start.submissions
         self.to_do = ToDo(memory, start.offset, start.waiting)
         self.polls = BatchPolls.from_json(header.get("polls"), plan.calls_per_document)
-        self._ends = Ends(plan, memory, self.progress)
+        self.ends = Ends(plan, memory, self.progress, header.get("ends"))
         longest = plan.schedule.longest
         self.gate = BatchGate(plan.schedule.interval / 2, 3 * longest, 30 * longest)
         self._gate_before = header.get("gate")
@@ -107,11 +107,6 @@ class BatchRun:
     def running(self) -> list[BatchDocument]:
         """The documents whose jobs are waited for."""
         return [job.document for job in self._jobs.values()]
-
-    @property
-    def stopped(self) -> str | None:
-        """Why no more documents are submitted, where that is so."""
-        return self._ends.stopped
 
     def stop_if_killed(self) -> None:
         """
@@ -132,9 +127,9 @@ class BatchRun:
         """
         self._service = service
         patience = math.inf if pause_after is None else pause_after
-        self._ends.begin(service)
+        self.ends.begin(service)
         self.gate.go_on(self._gate_before, service.now())
-        self._deliveries = Deliveries(self._plan, service, self._ends, lambda: self.killed)
+        self._deliveries = Deliveries(self._plan, service, self.ends, lambda: self.killed)
         self._flushed_at = now = service.now()
         self.progress.began_at = min(self.progress.began_at, now)
         ahead = await service.blocking(lambda: self._memory.slots.set_right(now))
@@ -146,12 +141,12 @@ class BatchRun:
             else:
                 self.to_do.again.append(document)
         try:
-            while not self._ending and (self._more or self._jobs or self._busy):
+            while not self._ending and (self.has_more or self._jobs or self._busy):
                 self._news.clear()
                 self._start_due()
                 next_due = self._next_due()
                 now = service.now()
-                quiet = max(next_due or now, now) - self._ends.moved_at
+                quiet = max(next_due or now, now) - self.ends.moved_at
                 if not self._busy and (self._waits_in_vain(now) or quiet >= patience):
                     return False
                 await self._rest(next_due)
@@ -162,23 +157,25 @@ class BatchRun:
 
     @property
     def _ending(self) -> bool:
-        return self.killed or self._broken is not None or (self._ends.stopped is not None and self._plan.fail_fast)
+        return self.killed or self._broken is not None or (self.ends.stopped is not None and self._plan.fail_fast)
 
     @property
-    def _more(self) -> bool:
+    def has_more(self) -> bool:
         """Whether there is more to submit."""
-        return self._ends.stopped is None and len(self.to_do) > 0
+        return self.ends.stopped is None and len(self.to_do) > 0
 
     def _waits_in_vain(self, now: float) -> bool:
         """Whether the service is away for so long that this is not worth a slot."""
-        if self.gate.hopeless_wait(now) is None:
-            return False
-        return not self._jobs or self.gate.poll_at() > now
+        return self.hopeless_wait(now) is not None and (not self._jobs or self.gate.poll_at() > now)
+
+    def hopeless_wait(self, now: float) -> float | None:
+        """Return for how many seconds to come back later; see :meth:`BatchGate.hopeless_wait`."""
+        return self.gate.hopeless_wait(now, submits=self.has_more)
 
     def _start_due(self) -> None:
         """Start the submissions there is room for and the polls that are due."""
         now = self._service.now()
-        while self._more and self._has_room and self.gate.submit_at() <= now:
+        while self.has_more and self._has_room and self.gate.submit_at() <= now:
             if self._submissions_are_used_up():
                 break
             document = self.to_do.take()
@@ -187,7 +184,7 @@ class BatchRun:
             self._submitting += 1
             self.gate.submitting(now)
             self._start(self._submit(document))
-        self.polls.follow_to_the_end(None if self._more else self._plan.max_concurrency)
+        self.polls.follow_to_the_end(None if self.has_more else self._plan.max_concurrency)
         if self.gate.poll_at() <= now:
             # After a failure one goes first.
             for key in self.polls.take_due(now, 1 if self.gate.polls.failures else None):
@@ -205,7 +202,7 @@ class BatchRun:
         if most is None or self.progress.submissions + self._submitting < most:
             return False
         if self._submitting == 0:
-            self._ends.stop(f"max_submissions={most} is reached: {len(self.to_do)} documents are not submitted")
+            self.ends.stop(f"max_submissions={most} is reached: {len(self.to_do)} documents are not submitted")
         return True
 
     def _next_due(self) -> float | None:
@@ -213,7 +210,7 @@ class BatchRun:
         now = self._service.now()
         due = self.polls.next_due(now)
         times = [] if due is None else [max(due, self.gate.poll_at())]
-        if self._more and self._has_room and not self._submissions_are_used_up():
+        if self.has_more and self._has_room and not self._submissions_are_used_up():
             times.append(max(self.gate.submit_at(), now))
         return min((time for time in times if math.isfinite(time)), default=None)
 
@@ -243,7 +240,7 @@ class BatchRun:
         now = self._service.now()
         if now - self._flushed_at >= _FLUSH_INTERVAL:
             self._flushed_at = now
-            self._start(self._ends.flush())
+            self._start(self.ends.flush())
         if self.progress.is_due(now):
             facts = self.facts()
             self._start(self._service.blocking(lambda: self._report_to(facts)))
@@ -259,7 +256,7 @@ class BatchRun:
         try:
             # Those that no POST was made for are in no slot yet.
             await self._service.blocking(lambda: self._memory.settle(self.to_do.again))
-            await self._service.blocking(self._ends.keep)
+            await self._service.blocking(self.ends.keep)
         except Exception as error:  # noqa: BLE001 - raised below, after what broke first
             self._broken = self._broken or error
         if self._broken is not None:
@@ -285,14 +282,14 @@ class BatchRun:
                 return
             self.gate.submissions.went_nowhere()
             wrapped = AsposeOcrError(f"{type(error).__name__}: {error}")
-            await self._ends.failed(intent.document, wrapped, in_doubt=intent.in_doubt)
+            await self.ends.failed(intent.document, wrapped, in_doubt=intent.in_doubt)
         else:
             self._refused_in_a_row = 0
             self.gate.accepted(self._service.now())
             self.progress.submissions += 1
             self.progress.moved(before, DocumentStatus.RUNNING)
             self._attempts.pop(document.number, None)
-            self._ends.moved_at = self._service.now()
+            self.ends.moved_at = self._service.now()
             self._follow(intent.document, earlier=False)
         finally:
             self._submitting -= 1
@@ -311,21 +308,22 @@ class BatchRun:
             if isinstance(error, AsposeOcrRequestError):
                 self._refused_in_a_row += 1
                 if self._refused_in_a_row >= _REFUSALS_IN_A_ROW:
-                    self._ends.stop(
+                    self.ends.stop(
                         f"the service has refused {_REFUSALS_IN_A_ROW} documents in a row, and accepted none"
                     )
-            await self._ends.failed(document, error)
+            await self.ends.failed(document, error)
             return
         self.gate.failed(error, began, self._service.now(), submission=True)
         tried, successes = self._attempts.get(document.number, (0, self.gate.successes))
         # Where no others go well meanwhile, it is not the document's own affair.
         tried += ambiguous or self.gate.successes > successes
         self._attempts[document.number] = (tried, self.gate.successes)
-        if ambiguous and not (self._plan.resubmit_on_ambiguity and tried < _MOST_ATTEMPTS):
-            await self._ends.failed(document, error, in_doubt=True)
+        # Each may be billed: they are counted over all deferrals and tries.
+        if ambiguous and not (self._plan.resubmit_on_ambiguity and document.submissions < _MOST_ATTEMPTS):
+            await self.ends.failed(document, error, in_doubt=True)
             return
         if tried >= _MOST_ATTEMPTS and not ambiguous:
-            await self._ends.failed(document, error)
+            await self.ends.failed(document, error)
             return
         self.to_do.again.append(replace(document, status=DocumentStatus.WAITING))
 
@@ -381,10 +379,10 @@ class BatchRun:
         """Deliver the result of a job, or remember what became of it. Its place is free from here on."""
         document = job.document
         del self._jobs[str(document.number)]
-        self._ends.moved_at = self._service.now()
+        self.ends.moved_at = self._service.now()
         self._news.set()
         if verdict.what is PollVerdict.COMPLETED and verdict.task is not None:
-            job.tell_time(self._plan.endpoint.name, self._ends.moved_at)
+            job.tell_time(self._plan.endpoint.name, self.ends.moved_at)
             await self._deliveries.deliver(document, verdict.task)
             return
         if self.killed:
@@ -408,9 +406,9 @@ class BatchRun:
             # So it would be for all others.
             raise failure
         if verdict.goes_on and not cancelled:
-            await self._ends.left_running(document, failure)
+            await self.ends.left_running(document, failure)
         else:
-            await self._ends.failed(document, failure)
+            await self.ends.failed(document, failure)
 
     async def _cancelled(self, document: BatchDocument) -> bool:
         try:

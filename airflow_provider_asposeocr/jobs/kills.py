@@ -114,8 +114,9 @@ def user_ended_the_task(ti: Any) -> bool:
     :param ti: the task instance of the context.
     """
     if not hasattr(ti, "get_task_states"):
-        # Airflow 2 has no such question, but no task state store either: no later try would go on with the job.
-        return True
+        # Airflow 2 knows it of its own task instance. Without an answer, nobody may go on with the job.
+        state = ti.current_state() if hasattr(ti, "current_state") else None
+        return state is None or str(state) in STATES_A_USER_SETS
     states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id], task_ids=[ti.task_id], map_index=ti.map_index)
     # One task instance was asked for, the key is made of its task id and map index; none: the run was deleted.
     return all(state in STATES_A_USER_SETS for state in states.get(ti.run_id, {}).values())

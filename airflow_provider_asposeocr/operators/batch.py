@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
+from msgspec.structs import replace
 
 from airflow_provider_asposeocr.api.checks import endpoint_named, switch
 from airflow_provider_asposeocr.api.pacer import DEFAULT_CALLS_PER_DOCUMENT
@@ -193,6 +194,9 @@ class AsposeOcrBatchOperator(OcrJobOperator):
         began_at = time.time()
         header = memory.header() if self.durable else None
         cleared = header is not None and header.get("max_tries") != plan.max_tries
+        if header is not None and not cleared:
+            # It may be one of a batch that has succeeded, whose XCom could not be pushed.
+            plan = replace(plan, resubmit_on_clear=False)
         if header is not None and self._goes_on(header, plan, cleared=cleared):
             if self._only_looks:
                 return checked_beforehand(looked_at(header, plan, memory, cleared=cleared), plan, self.hook)
@@ -323,19 +327,19 @@ class AsposeOcrBatchOperator(OcrJobOperator):
         facts = run.progress.facts(now, len(run.running))
         self._tell(context, facts)
         remembered = standing(run, plan, start.total, now)
-        wait = run.gate.hopeless_wait(now)
+        wait = run.hopeless_wait(now)
         if not finished and defers and (wait is None or self._may_wait(run, now)):
             memory.keep_header(remembered)
             told(self.log, Event.BATCH_DEFERRED, "Deferring until some of %d jobs have ended.", len(run.running))
             trigger, net = trigger_for(run, plan, self.waiting, self.aspose_ocr_conn_id, wait, now)
             self.defer(trigger=trigger, method_name="execute_complete", timeout=net)
-        if run.stopped is not None and plan.fail_fast and self.waiting.cancel_on_kill:
+        if run.ends.stopped is not None and plan.fail_fast and self.waiting.cancel_on_kill:
             self._cancel_running(memory, FAREWELL_WITHOUT_A_KILL)
         summary = write_manifest(memory, start.total)
         if not finished:
             raise paused(summary, plan, run.gate, wait or LEAST_DEFERRAL)
         manifest = str(memory.manifest)
-        failure = failure_of(summary, plan, manifest, skip=self.on_error == "skip", stopped=run.stopped)
+        failure = failure_of(summary, plan, manifest, skip=self.on_error == "skip", stopped=run.ends.stopped)
         table = write_table(memory, plan, failure, self._stop_if_killed) if self.results == "parquet" else None
         if failure is not None:
             raise failure

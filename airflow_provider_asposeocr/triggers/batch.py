@@ -150,12 +150,13 @@ class AsposeOcrBatchTrigger(BaseTrigger):
     ) -> None:
         bounds = [bound for bound in (self.wake_at, self.end_time) if bound is not None]
         ids = {key: ocr_task_id for key, ocr_task_id, _ in self.watched}
-        failures = 0
+        failures, closed_until = 0, 0.0
         enough = max(min(self.enough, len(self.watched)), 1)
         while True:
             if bounds and now() >= min(bounds):
                 return
-            for key in polls.take_due(now(), 1):
+            # What one poll learns of the service holds for all.
+            for key in polls.take_due(now(), 1) if now() >= closed_until else ():
                 event["calls"] += 1
                 try:
                     task = await ask(ids[key])
@@ -166,7 +167,8 @@ class AsposeOcrBatchTrigger(BaseTrigger):
                     wait = min(self.waiting.schedule.interval * 2 ** min(failures, 10), _LONGEST_BACKOFF)
                     asked = getattr(error, "retry_after", None) or 0.0
                     self.log.warning("Poll failed, asking again in %.1f s: %s", max(wait, asked), error)
-                    polls.not_answered(key, now() + max(wait, asked))
+                    closed_until = now() + max(wait, asked)
+                    polls.not_answered(key, closed_until)
                     continue
                 failures = 0
                 if task.status.is_terminal:
@@ -180,7 +182,8 @@ class AsposeOcrBatchTrigger(BaseTrigger):
             if event["ended"] and len(event["ended"]) + polls.likely_over(now()) >= enough:
                 return
             due = polls.next_due(now())
-            until = min([*bounds, due] if due is not None else bounds, default=now() + _LONGEST_BACKOFF)
+            dues = [] if due is None else [max(due, closed_until)]
+            until = min([*bounds, *dues], default=now() + _LONGEST_BACKOFF)
             await asyncio.sleep(max(0.0, until - now()))
 
     async def on_kill(self) -> None:

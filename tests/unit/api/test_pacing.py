@@ -241,6 +241,15 @@ class TestPolls:
         assert polls.next_due(0.5) == 40.0
         assert polls.take_due(39.0) == []
 
+    def test_who_does_not_want_to_be_asked_is_not_though_the_time_is_over(self) -> None:
+        """As a job that is not known yet, and times out sooner: it is not asked without a pause."""
+        polls = BatchPolls()
+        polls.follow("a", 0.0, 1.0)
+        assert polls.take_due(2.0) == ["a"]
+        polls.not_answered("a", 4.0)
+        assert (polls.take_due(3.9), polls.next_due(3.9)) == ([], 4.0)
+        assert polls.take_due(4.0) == ["a"]
+
     def test_the_soonest_are_known(self) -> None:
         polls = knowing(10.0)
         for number in range(5):

@@ -156,6 +156,24 @@ class TestFailures:
         assert emulator.calls().total == 0
         assert Image.open(below / "0.png") == document
 
+    @pytest.mark.parametrize("output", [".", ".."])
+    def test_no_result_becomes_a_document_of_the_next_run(
+        self, connection: str, emulator: EmulatorServer, context: Any, inbox: Path, output: str
+    ) -> None:
+        """In the folder of the documents it would be read, and billed; where `include` leaves it out it is not."""
+        scans = inbox / "inbox"
+        (inbox / "2023").rename(scans)
+        for path in scans.iterdir():
+            Image.open(path).save(path.with_suffix(".bmp"))
+            path.unlink()
+        (scans / "inbox").mkdir()
+        (scans / "0.bmp").rename(scans / "inbox" / "0.bmp")
+        kwargs: dict[str, Any] = {"endpoint": "BinarizeImage", "output_path": str(scans / output)}
+        with pytest.raises(AsposeOcrInputError, match=r"\.png would be a document of the next run"):
+            batch(scans, scans, **kwargs).execute(context)
+        assert emulator.calls().total == 0
+        assert batch(scans, scans, **kwargs, include="*.bmp").execute(context)["completed"] == 3
+
     def test_the_results_of_another_task_are_not_replaced(
         self, connection: str, emulator: EmulatorServer, context: Any, inbox: Path, outbox: Path, store: MemoryStore
     ) -> None:

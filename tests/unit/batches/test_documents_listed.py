@@ -19,10 +19,10 @@ except ImportError:  # Airflow 2.11
 from airflow_provider_asposeocr.batches.chunks import chunks
 from airflow_provider_asposeocr.batches.listing import Listing, listed
 from airflow_provider_asposeocr.batches.names import canonical, common_root, result_names
-from airflow_provider_asposeocr.exceptions import AsposeOcrError, AsposeOcrInputError
+from airflow_provider_asposeocr.exceptions import AsposeOcrError, AsposeOcrInputError, AsposeOcrStorageError
 from airflow_provider_asposeocr.storage.documents import storage_path
 from tests.unit.storage.outputs import QUIET
-from tests.unit.storage.storages import Moody
+from tests.unit.storage.storages import ClientError, Moody
 
 
 def found(images: Any, output: Path | str, **kwargs: Any) -> Listing:
@@ -171,6 +171,16 @@ class TestElsewhere:
         touched(*(tmp_path / "in" / name for name in ("a.png", "2023/a.png", "2024/sub/a.png")))
         for root in (inbox, f"{tmp_path}/in"):
             assert found(f"{root}/{pattern}", "/out").images == [f"{root}/{name}" for name in names]
+
+    @pytest.mark.parametrize("is_chunks", [False, True])
+    def test_a_storage_that_cannot_find_out_for_a_moment_what_there_is_ends_a_try_and_not_the_task(
+        self, moody: Moody, is_chunks: bool
+    ) -> None:
+        """To say that there is no such folder would leave no retry."""
+        moody.put("in/a.png", b"x")
+        moody.fails["info"] = ClientError("SlowDown")
+        with pytest.raises(AsposeOcrStorageError, match="SlowDown"):
+            chunks("moody://in") if is_chunks else found("moody://in", "/out")
 
 
 class TestList:

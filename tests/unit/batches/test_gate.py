@@ -143,3 +143,22 @@ def test_a_pace_that_was_taken_too_low_is_left_behind_soon() -> None:
 def test_a_batch_whose_first_documents_are_refused_finds_the_pace_of_the_service() -> None:
     """As where other tasks use up the limit for a moment: it does not crawl for the rest of its time."""
     assert accepted_within(120.0, BatchGate(), limit=50, away_for=2.0) > 120 * 50 / 2
+
+
+def test_a_poll_that_fails_now_and_then_is_no_outage() -> None:
+    """Also where nothing was submitted meanwhile, as while the last jobs run: each time the next poll was answered."""
+    gate = BatchGate()
+    for now in (1000.0, 1400.0, 1800.0):
+        gate.failed(AWAY, now, now, submission=False)
+        assert gate.hopeless_wait(now) is None
+        gate.answered()
+
+
+def test_an_outage_at_the_last_submission_is_over_for_who_has_nothing_more_to_submit() -> None:
+    """Nobody finds out any more whether that door is open."""
+    gate = BatchGate()
+    gate.failed(AWAY, 1000.0, 1000.0, submission=True)
+    gate.answered()
+    gate.failed(AWAY, 1400.0, 1400.0, submission=False)
+    assert gate.hopeless_wait(1400.0, submits=False) is None
+    assert gate.hopeless_wait(1400.0) is not None

@@ -13,8 +13,10 @@ from PIL import Image
 from airflow_provider_asposeocr.batches.chunks import chunks
 from airflow_provider_asposeocr.emulator import EmulatorServer
 from airflow_provider_asposeocr.exceptions import AsposeOcrBatchError
-from tests.unit.batches.batch_stubs import StrictStore, batch, task_instance
+from tests.unit.batches.batch_stubs import StrictStore, batch, task_instance, ticking
 from tests.unit.storage.outputs import QUIET
+from tests.unit.storage.storages import Moody
+from tests.unit.task_stubs import Clock
 
 pytestmark = QUIET
 
@@ -135,3 +137,78 @@ def test_a_clear_of_an_earlier_day_bills_nothing_again(
         assert (xcom["skipped"], xcom["submissions"]) == (2, 0)
     assert service.calls().accepted == 2 * days
     assert len(list((outbox / ".aspose-ocr").iterdir())) <= 16
+
+
+def test_what_several_have_made_one_at_once_stands_there_once_again(
+    service: EmulatorServer, tmp_path: Path, outbox: Path
+) -> None:
+    """Mapped batches end side by side: each may keep the lines of all, and that does not grow from run to run."""
+    for day in range(3):
+        read(day_of(tmp_path, day), outbox, f"run-{day}")
+    work = outbox / ".aspose-ocr"
+    for copy in range(16):
+        for piece in list(work.glob("before-*.jsonl"))[:2]:
+            (work / f"before-{copy:010x}{piece.stem[-2:]}.jsonl").write_bytes(piece.read_bytes())
+    read(day_of(tmp_path, 3), outbox, "run-3")
+    (piece,) = work.glob("before-*.jsonl")
+    images = [json.loads(line)["image"] for line in piece.read_text().splitlines()]
+    assert sorted(images) == sorted(str(path) for day in range(3) for path in (tmp_path / f"day-{day:02}").iterdir())
+
+
+@pytest.mark.parametrize(("days", "listing"), [(1, 1), (1, 2), (1, 3), (17, 3)])
+def test_a_clear_knows_what_it_has_read_though_another_run_ends_meanwhile(
+    service: EmulatorServer, moody: Moody, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, days: int, listing: int
+) -> None:
+    """Whichever of the folders it has just listed: what goes from one file was in another before."""
+
+    def read_day(context: Any, folder: Path) -> dict[str, Any]:
+        return batch(folder, Path(), output_path="moody://out").execute(context)
+
+    contexts: list[Any] = []
+    for day in range(days):
+        contexts.append({"ti": task_instance(run_id=f"run-{day}"), "task_state_store": StrictStore()})
+        read_day(contexts[-1], day_of(tmp_path, day))
+    last, listed, ls = day_of(tmp_path, days), 0, Moody.ls
+
+    def ls_while_another_ends(storage: Moody, path: str, *args: Any, **kwargs: Any) -> Any:
+        nonlocal listed
+        found = ls(storage, path, *args, **kwargs)
+        listed += 1
+        if listed == listing:
+            read_day({"ti": task_instance(run_id="last"), "task_state_store": StrictStore()}, last)
+        return found
+
+    monkeypatch.setattr(Moody, "ls", ls_while_another_ends)
+    contexts[-1]["ti"].max_tries += 1
+    xcom = read_day(contexts[-1], tmp_path / f"day-{days - 1:02}")
+    assert (xcom["skipped"], xcom["submissions"]) == (2, 0)
+    assert service.calls().accepted == 2 * days + 2
+
+
+def test_a_job_that_a_later_run_has_fetched_is_over_for_all_runs_after_it(
+    slow_emulator: EmulatorServer, clock: Clock, inbox: Path, outbox: Path
+) -> None:
+    """The journal of the run that has submitted it says that it runs still, and the service forgets it in a day."""
+    context: Any = {"ti": task_instance(run_id="first"), "task_state_store": StrictStore()}
+    with pytest.raises(AsposeOcrBatchError, match="It goes on at the service"):
+        batch(inbox, outbox, timeout=0.3, cancel_on_kill=False).execute(context)
+    clock.now += 120
+    with ticking(clock):
+        assert read(inbox, outbox, "second")["completed"] == 6
+    slow_emulator.reset()
+    assert read(inbox, outbox, "third")["skipped"] == 6
+    assert slow_emulator.calls().total == 0
+
+
+@pytest.mark.parametrize("cleared", [False, True], ids=["retried", "cleared"])
+@pytest.mark.parametrize("how", [{"resubmit_on_clear": True}, {"on_existing": "fail"}], ids=str)
+def test_a_retry_of_a_batch_that_has_succeeded_bills_and_refuses_nothing(
+    service: EmulatorServer, scans: Path, outbox: Path, how: dict[str, Any], cleared: bool
+) -> None:
+    """As where its XCom could not be pushed: it is no clear, and what is there was read by this very task instance."""
+    context: Any = {"ti": task_instance(run_id="first"), "task_state_store": StrictStore()}
+    assert batch(scans, outbox, **how).execute(context)["submissions"] == 6
+    context["ti"].max_tries += cleared
+    again = 6 if cleared and "resubmit_on_clear" in how else 0
+    assert batch(scans, outbox, **how).execute(context)["submissions"] == again
+    assert service.calls().accepted == 6 + again

@@ -136,7 +136,7 @@ class TestTrouble:
         """Nothing more is paid for while results cannot be written; the next try fetches them."""
         batch = new_batch(equal(2.0), 200, broken_writes=math.inf)
         run = batch.run()
-        assert run.stopped == "results cannot be written"
+        assert run.ends.stopped == "results cannot be written"
         assert batch.service.accepted <= 32
         batch.service.broken_writes = 0
         batch.run()
@@ -202,8 +202,8 @@ class TestGuards:
         for _ in range(2):
             run = batch.run(max_submissions=40)
             assert (batch.service.accepted, batch.service.posts) == (40, 40)
-            assert run.stopped is not None
-            assert "max_submissions=40 is reached" in run.stopped
+            assert run.ends.stopped is not None
+            assert "max_submissions=40 is reached" in run.ends.stopped
 
     def test_a_retry_that_finds_finished_jobs_fetches_them_at_once(
         self, new_batch: Callable[..., SimulatedBatch]

@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 
 from airflow_provider_asposeocr.api.polling import PollSchedule
+from airflow_provider_asposeocr.api.results import OcrTask
 from airflow_provider_asposeocr.emulator import EmulatorServer
+from airflow_provider_asposeocr.exceptions import AsposeOcrServiceError
 from airflow_provider_asposeocr.hooks.aspose_ocr import AsposeOcrHook
 from airflow_provider_asposeocr.triggers.batch import AsposeOcrBatchTrigger
+from benchmarks.simulated_service import SimulatedService, equal, simulated
 from tests.unit.look_ups import LookUps
 from tests.unit.task_stubs import Clock
 
@@ -129,6 +132,21 @@ def test_an_outage_is_waited_through(connection: str, emulator: EmulatorServer, 
     event = event_of(trigger(ocr_task_ids))
     assert event["ended"] == ocr_task_ids
     assert event["calls"] >= 5
+
+
+@pytest.mark.parametrize(("asks_for", "most"), [(None, 75), (600.0, 7)])
+def test_what_one_poll_learns_of_the_service_holds_for_all_that_are_watched(asks_for: float | None, most: int) -> None:
+    """In an outage of an hour one call at a time finds out whether it is over; a wait that is asked for is kept to."""
+
+    async def away(_: str) -> OcrTask:
+        raise AsposeOcrServiceError("HTTP 503", status=503, retry_after=asks_for)
+
+    service = SimulatedService(equal(2.0))
+    jobs, event = [f"job-{number}" for number in range(8)], AsposeOcrBatchTrigger.empty_event(trigger([]))
+    watched = [[job, job, service.epoch] for job in jobs]
+    made = trigger(jobs, watched=watched, end_time=service.epoch + 3600, waiting={})
+    simulated(lambda: made.watch(away, service.now, event))
+    assert event["calls"] <= most
 
 
 @pytest.mark.parametrize("conn_id", ["nowhere", "no_secret"])
