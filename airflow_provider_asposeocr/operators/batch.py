@@ -285,9 +285,9 @@ class AsposeOcrBatchOperator(OcrJobOperator):
         """Sleep before a call is repeated, in any thread."""
         sleep_until_stopped(duration, self._batch.stop_if_killed if self._batch is not None else lambda: None)
 
-    def _goes_on(self, header: Mapping[str, Any] | None, plan: BatchPlan, *, cleared: bool) -> bool:
+    def _goes_on(self, header: Mapping[str, Any], plan: BatchPlan, *, cleared: bool) -> bool:
         """Whether the list of an earlier try is worked on: it is frozen until the batch has succeeded."""
-        if header is None or header.get("finished") or header.get("fingerprint") != plan.fingerprint:
+        if header.get("finished") or header.get("fingerprint") != plan.fingerprint:
             return False
         return not (cleared and plan.resubmit_on_clear) and "total" in header
 
@@ -305,15 +305,8 @@ class AsposeOcrBatchOperator(OcrJobOperator):
         """Work at the batch; return its XCom, or defer and never return."""
         self._stop_if_killed()
         self._memory = memory
-        self._batch = run = BatchRun(
-            plan,
-            memory,
-            start,
-            began_at=began_at,
-            header=header,
-            over=over,
-            report=functools.partial(self._tell, context),
-        )
+        report = functools.partial(self._tell, context)
+        self._batch = run = BatchRun(plan, memory, start, began_at=began_at, header=header, over=over, report=report)
         defers = self.deferrable and not stays
         is_paid = any(each.ocr_task_id for each in memory.slots.documents.values())
         try:
