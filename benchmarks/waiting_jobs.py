@@ -19,7 +19,7 @@ from benchmarks.measuring import in_fresh_process, peak_memory, resident_mib
 from benchmarks.report import Goal, Table, Topic, number
 from benchmarks.servers import LocalService
 
-MAX_CPU_MS, MAX_MIB = 0.25, 5.0
+MAX_CPU_OVER_AIOHTTP, MAX_MIB = 1.6, 5.0
 OURS, FLOOR = "ours: AsposeOcrTaskTrigger.run()", "floor: triggers that only sleep"
 AIOHTTP = "floor of a poll: aiohttp alone, one session"
 PEER = "requests, one session, in sync_to_async"
@@ -227,13 +227,17 @@ def run(quick: bool) -> Topic:
         )
     ours, peer, bare = figures[OURS], figures[PEER], figures[AIOHTTP]
     assert ours["cpu_ms"] is not None
+    assert bare["cpu_ms"] is not None
+    # Machines differ more than the ways do.
+    over = ours["cpu_ms"] / bare["cpu_ms"]
     today = f"requests {number(peer['cpu_ms'])} ms, {number(peer['peak_mib'])} MiB"
     goal = Goal(
         f"{jobs} waiting jobs in one event loop: CPU per poll, memory, tokens, sessions",
-        f"<= {MAX_CPU_MS:g} ms, <= {MAX_MIB:g} MiB, one, one",
-        f"{number(ours['cpu_ms'])} ms, {number(ours['peak_mib'])} MiB, {ours['tokens']}, {ours['sessions']}",
-        f"{today}; aiohttp alone {number(bare['cpu_ms'])} ms",
-        ours["cpu_ms"] <= MAX_CPU_MS and ours["peak_mib"] <= MAX_MIB and ours["tokens"] == 1 and ours["sessions"] == 1,
+        f"<= {MAX_CPU_OVER_AIOHTTP:g} x aiohttp alone, <= {MAX_MIB:g} MiB, one, one",
+        f"{over:.2f} x, {number(ours['cpu_ms'])} ms, {number(ours['peak_mib'])} MiB, {ours['tokens']}, "
+        f"{ours['sessions']}",
+        f"{today}; aiohttp alone {number(bare['cpu_ms'])} ms, {number(bare['peak_mib'])} MiB",
+        over <= MAX_CPU_OVER_AIOHTTP and ours["peak_mib"] <= MAX_MIB and ours["tokens"] == ours["sessions"] == 1,
     )
     table = Table(
         f"{jobs} jobs, {polls} polls each, one every {interval:g} s",
