@@ -29,7 +29,10 @@ EDGES: tuple[float, ...] = tuple(SHORTEST * RESOLUTION**step for step in range(_
 _MIDDLES = (SHORTEST / 2, *((low + high) / 2 for low, high in pairwise(EDGES)))
 _GUESSED = (0.5, 120.0)
 """Seconds between which a job is thought to take before anything is known, each doubling as likely as the next."""
-_WEIGHTS = [1.0 if _GUESSED[0] <= edge <= _GUESSED[1] else 0.001 for edge in EDGES]
+_UNLIKELY = 0.001
+"""How likely others are thought to be, as a share of that; of longer ones, each doubling half as likely as the last:
+who still runs then has likely ended at twice its age, and not at a hundred times."""
+_WEIGHTS = [1.0 if _GUESSED[0] <= edge <= _GUESSED[1] else _UNLIKELY * min(1.0, _GUESSED[1] / edge) for edge in EDGES]
 _GUESS = [weight / sum(_WEIGHTS) for weight in _WEIGHTS]
 _DOUBT = 1.0
 """How many jobs' worth that first guess weighs."""

@@ -82,6 +82,13 @@ class TestGoals:
         assert deferrals > 4
         assert batch.service.polls <= calls * batch.documents
 
+    def test_jobs_of_minutes_are_not_taken_for_hours(self, new_batch: Callable[..., SimulatedBatch]) -> None:
+        """A job that runs longer than those that have ended has likely ended soon: nobody waits ten times as long."""
+        batch = new_batch(lambda number: 460 * (number * 17 % 64 + 1) / 64, 64, 64, answer=0.3)
+        batch.run_deferred(timeout=None)
+        assert_complete(batch)
+        assert batch.seconds <= 1.3 * 460
+
     def test_results_are_fetched_and_written_side_by_side(self, new_batch: Callable[..., SimulatedBatch]) -> None:
         """128 documents of 6 s, 64 at once, with slow answers and a slow storage, end within 1.3 times the bound."""
         batch = new_batch(equal(6.0), 128, 64, answer=0.1, write=0.3)
