@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from airflow_provider_asposeocr.api.results import OcrTask, TaskStatus
+from airflow_provider_asposeocr.api.answers import TaskStatus
+from airflow_provider_asposeocr.api.results import OcrTask
 from airflow_provider_asposeocr.batches.documents import BatchDocument, DocumentStatus
 from airflow_provider_asposeocr.batches.intents import DocumentJournal
 from airflow_provider_asposeocr.exceptions import AsposeOcrError, AsposeOcrRateLimitError, AsposeOcrServiceError
