@@ -258,6 +258,8 @@ class BatchPolls:
         age = max(0.0, job.asked_at - job.started_at)
         self.pacer.answered(job.unfinished, age, ended=False)
         job.unfinished = max(job.unfinished, age)
+        # Who said so was wrong.
+        job.is_over = False
         self._waiting[key] = job
         self._plan(key, job)
         self._conclude()

@@ -204,6 +204,19 @@ class TestPolls:
         polls.follow("b", 1000.0, 3600.0)
         assert polls.take_due(1001.0) == ["a"]
 
+    def test_a_job_that_is_not_over_though_it_was_said_is_asked_as_all_others(self) -> None:
+        """As by an event that tells nothing of how long jobs take: without a deadline it would never be asked again."""
+        polls = BatchPolls()
+        polls.follow("a", 0.0, None, over=True)
+        polls.follow("b", 0.0, None)
+        assert polls.take_due(0.0) == ["a"]
+        polls.not_ended("a")
+        due = polls.next_due(1.0)
+        assert due is not None
+        assert polls.take_due(due) == ["b"]
+        polls.ended("b")
+        assert polls.next_due(due) is not None
+
     def test_the_deadline_is_kept_while_nothing_is_known(self) -> None:
         polls = BatchPolls()
         for number in range(3):
