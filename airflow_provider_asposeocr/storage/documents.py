@@ -32,7 +32,7 @@ from airflow_provider_asposeocr.exceptions import AsposeOcrInputError
 from airflow_provider_asposeocr.storage.failures import NOTHING_SENT, NOTHING_SUBMITTED, before_sending
 from airflow_provider_asposeocr.storage.lineage import LOCAL_PROTOCOLS, open_untracked
 
-_BLOCK = 1024 * 1024
+_BLOCK = 256 * 1024
 _DROPPED = re.compile(r"[\t\r\n]")
 
 

@@ -25,7 +25,7 @@ from airflow_provider_asposeocr.transports.tls import tls_context
 
 # Bytes of a body at a time. Smaller reads cost calls; with 1 MiB each read gets its memory anew from the system, and a
 # large result takes three times the CPU.
-_CHUNK = 512 * 1024
+_CHUNK = 256 * 1024
 _POOL_SIZE = 64
 
 _sessions: dict[tuple[ServiceConnection, ssl.SSLContext], requests.Session] = {}
