@@ -13,7 +13,7 @@ from airflow.providers.common.compat.connection import get_async_connection, get
 from airflow.providers.common.compat.sdk import mask_secret
 
 from airflow_provider_asposeocr.api.conversations import ConnectionWanted, Flow, Pause, Step, TokenAwaited
-from airflow_provider_asposeocr.api.exchanges import HttpRequest
+from airflow_provider_asposeocr.api.exchanges import HttpRequest, HttpResponse
 from airflow_provider_asposeocr.api.values import Value
 from airflow_provider_asposeocr.api.waiting import time_limit
 from airflow_provider_asposeocr.connection import ServiceConnection, service_connection
@@ -153,13 +153,13 @@ class AsposeOcrAsyncHook(ConnectedHook):
         return asyncio.current_task()
 
     @staticmethod
-    async def sleep_between_polls(seconds: float) -> None:
+    def sleep_between_polls(seconds: float) -> Awaitable[None]:
         """
-        Sleep.
+        Return a sleep, to be awaited.
 
         :param seconds: for how long.
         """
-        await asyncio.sleep(seconds)
+        return asyncio.sleep(seconds)
 
     def service(self) -> ServiceConnection:
         """Return the connection, which :meth:`get_service_connection` has looked up."""
@@ -232,19 +232,27 @@ class AsposeOcrAsyncHook(ConnectedHook):
             value: T = done.value
             return value
 
-    async def _take(self, step: Step) -> Any:
+    def _take(self, step: Step) -> Awaitable[Any]:
+        # No coroutine of its own: thousands of jobs wait in here.
         if isinstance(step, ConnectionWanted):
-            return await self._opened()
+            return self._opened()
         if isinstance(step, HttpRequest):
-            return await (await self._opened()).exchange(step)
+            return self._exchanged(step)
         if isinstance(step, Pause):
-            return await (step.sleep or self._sleep)(step.seconds)
+            return (step.sleep or self._sleep)(step.seconds)
         if isinstance(step, TokenAwaited):
-            # Shielded: a cancelled waiter must not cancel what the others wait for.
-            async with asyncio.timeout(step.seconds_left):
-                return await asyncio.shield(asyncio.wrap_future(step.future))
+            return self._token_of(step)
         # In a thread: it talks to Airflow's supervisor, and would block the event loop.
-        return await asyncio.to_thread(mask_secret, step.secret)
+        return asyncio.to_thread(mask_secret, step.secret)
+
+    async def _exchanged(self, request: HttpRequest) -> HttpResponse:
+        return await (await self._opened()).exchange(request)
+
+    @staticmethod
+    async def _token_of(step: TokenAwaited) -> Any:
+        # Shielded: a cancelled waiter must not cancel what the others wait for.
+        async with asyncio.timeout(step.seconds_left):
+            return await asyncio.shield(asyncio.wrap_future(step.future))
 
     async def read(self, image: str, language: str = "English", timeout: float = 600.0) -> str:  # noqa: ASYNC109
         """
