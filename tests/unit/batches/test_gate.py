@@ -43,19 +43,19 @@ def test_a_batch_that_was_slowed_down_submits_on_after_a_deferral(
     assert (xcom["completed"], slow_emulator.calls().accepted) == (3, 3)
 
 
-def test_a_wake_while_the_service_is_away_asks_once_or_twice(
+def test_a_wake_while_the_service_is_away_asks_seldom(
     slow_emulator: EmulatorServer, clock: Clock, context: Any, inbox: Path, outbox: Path
 ) -> None:
     """What is known of an outage outlives a deferral: a worker that is woken for nothing soon ends again."""
     slow_emulator.add_faults([{"kind": "status", "status": 503, "count": None, "path": "RecognizeImage"}])
-    # Of the longest pause, which jitter may halve, more is left than what a worker waits for.
+    # Of the longest pause more is left than what a worker waits for. One that knew nothing would ask four times.
     patient: dict[str, Any] = {**DEFERRED, "poll_interval_max": 0.2}
     deferred_by(batch(inbox, outbox, **patient), context)
     for _ in range(3):
         before = slow_emulator.calls().total
         with pytest.raises(TaskDeferred):
             woken(batch(inbox, outbox, **patient), context, {})
-        assert slow_emulator.calls().total - before <= 2
+        assert slow_emulator.calls().total - before <= 3
     slow_emulator.clear_faults()
     with ticking(clock):
         xcom = woken(batch(inbox, outbox, timeout=None), context, {})
