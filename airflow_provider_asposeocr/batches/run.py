@@ -169,7 +169,11 @@ class BatchRun:
         return self.hopeless_wait(now) is not None and (not self._jobs or self.gate.poll_at() > now)
 
     def hopeless_wait(self, now: float) -> float | None:
-        """Return for how many seconds to come back later; see :meth:`BatchGate.hopeless_wait`."""
+        """
+        Return for how many seconds to come back later, where waiting is not worth a slot.
+
+        :param now: the time.
+        """
         return self.gate.hopeless_wait(now, submits=self.has_more)
 
     def _start_due(self) -> None:
@@ -242,12 +246,8 @@ class BatchRun:
             self._flushed_at = now
             self._start(self.ends.flush())
         if self.progress.is_due(now):
-            facts = self.facts()
+            facts = self.progress.facts(now, len(self._jobs))
             self._start(self._service.blocking(lambda: self._report_to(facts)))
-
-    def facts(self) -> dict[str, Any]:
-        """Return the progress as plain JSON."""
-        return self.progress.facts(self._service.now(), len(self._jobs))
 
     async def _settle(self) -> None:
         """Let what is under way come to its end, as a POST that is out must be remembered, and keep everything."""
@@ -307,10 +307,8 @@ class BatchRun:
             self.gate.submissions.went_nowhere()
             if isinstance(error, AsposeOcrRequestError):
                 self._refused_in_a_row += 1
-                if self._refused_in_a_row >= _REFUSALS_IN_A_ROW:
-                    self.ends.stop(
-                        f"the service has refused {_REFUSALS_IN_A_ROW} documents in a row, and accepted none"
-                    )
+                if (refused := self._refused_in_a_row) >= _REFUSALS_IN_A_ROW:
+                    self.ends.stop(f"the service has refused {refused} documents in a row, and accepted none")
             await self.ends.failed(document, error)
             return
         self.gate.failed(error, began, self._service.now(), submission=True)
