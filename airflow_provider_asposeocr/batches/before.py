@@ -52,13 +52,15 @@ def keep_what_goes(manifest: ObjectStoragePath, place: ObjectStoragePath, task: 
     :param stay: the canonical names of the documents that the next one will have.
     """
     gone = [entry for entry in _of(task, manifest) if canonical(entry["image"]) not in stay]
-    if not _worth_keeping(gone):
+    kept = _worth_keeping(gone)
+    if not kept:
         return
     pieces = _pieces(place)
     if len(pieces) < _MOST_PIECES:
         pieces = []
-    # Others may do so at the same time, and what stands in two pieces then becomes one line again.
-    kept = _worth_keeping(chain((entry for piece in pieces for entry in _of(task, piece)), gone))
+    else:
+        # Others may do so at the same time, and what stands in two pieces then becomes one line again.
+        kept = _worth_keeping(chain((entry for piece in pieces for entry in _of(task, piece)), gone))
     put(place / f"before-{secrets.token_hex(6)}.jsonl", b"".join(kept))
     for piece in pieces:
         with suppress(FileNotFoundError):
