@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from airflow_provider_asposeocr.api.checks import endpoint_named
-from airflow_provider_asposeocr.batches.listing import kind_of, names_in
+from airflow_provider_asposeocr.batches.listing import names_in
 from airflow_provider_asposeocr.exceptions import AsposeOcrInputError
-from airflow_provider_asposeocr.storage.documents import storage_path
+from airflow_provider_asposeocr.storage.documents import kind_of, storage_path
 from airflow_provider_asposeocr.storage.failures import before_sending
 
 

@@ -24,7 +24,7 @@ from airflow_provider_asposeocr.api.formats import FILE_SUFFIXES, IMAGE_FORMATS
 from airflow_provider_asposeocr.api.values import Value
 from airflow_provider_asposeocr.batches.names import canonical, common_root
 from airflow_provider_asposeocr.exceptions import AsposeOcrInputError
-from airflow_provider_asposeocr.storage.documents import document, storage_path
+from airflow_provider_asposeocr.storage.documents import document, kind_of, storage_path
 from airflow_provider_asposeocr.storage.failures import NOTHING_SENT, before_sending
 from airflow_provider_asposeocr.storage.lineage import LOCAL_PROTOCOLS
 from airflow_provider_asposeocr.storage.previews import EXTENSION as PREVIEW
@@ -108,20 +108,6 @@ def listed(
     each = {canonical(text): text for text in reversed([_one(image) for image in images])}
     root = common_root(list(each))
     return Listing(root, [text for name, text in reversed(each.items()) if chosen(name[len(root) :].lstrip("/"))])
-
-
-def kind_of(path: ObjectStoragePath) -> str | None:
-    """
-    Return what there is at a path, as ``directory`` or ``file``; ``None`` where there is nothing.
-
-    That is not asked for by `is_dir` and `exists`, which on many storages say no as well where they could not find out.
-
-    :param path: on any storage.
-    """
-    try:
-        return str(path.fs.info(path.path).get("type", "file"))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
 
 
 def _spelt(text: str, path: ObjectStoragePath) -> str:

@@ -153,6 +153,20 @@ def storage_path(path: Any, storage_conn_id: str | None = None) -> ObjectStorage
             ) from error
 
 
+def kind_of(path: ObjectStoragePath) -> str | None:
+    """
+    Return what there is at a path, as ``directory`` or ``file``; ``None`` where there is nothing.
+
+    That is not asked for by `is_dir` and `exists`, which on many storages say no as well where they could not find out.
+
+    :param path: on any storage.
+    """
+    try:
+        return str(path.fs.info(path.path).get("type", "file"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
 def _path(text: str, conn_id: str | None) -> ObjectStoragePath:
     """A path as it is spelt: tabs and ends of lines are dropped from what is read as a URI, which is another file's."""
     dropped = _DROPPED.search(text)

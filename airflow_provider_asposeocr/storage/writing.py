@@ -20,6 +20,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from airflow_provider_asposeocr.storage.documents import kind_of
 from airflow_provider_asposeocr.storage.lineage import LOCAL_PROTOCOLS, open_untracked, result_written
 from airflow_provider_asposeocr.storage.result_files import ResultFile, place_new
 
@@ -222,9 +223,5 @@ def _refuse_folder(path: ObjectStoragePath) -> None:
 
 
 def _refuse_existing(path: ObjectStoragePath) -> None:
-    try:
-        # Not `exists()`: on many storages, that says no as well where it could not find out.
-        path.fs.info(path.path)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    raise FileExistsError(f"{path} exists already")
+    if kind_of(path) is not None:
+        raise FileExistsError(f"{path} exists already")
