@@ -98,8 +98,13 @@ class AiohttpTransport:
         shared = _sessions[self._key]
         left = None if request.deadline is None else request.deadline - time.time()
         try:
-            async with asyncio.timeout(left), shared.turns:
-                return await self._exchange(shared, request)
+            async with asyncio.timeout(left):
+                # Not `async with`, which holds two coroutines for each that waits.
+                await shared.turns.acquire()
+                try:
+                    return await self._exchange(shared, request)
+                finally:
+                    shared.turns.release()
         except TimeoutError as error:
             raise transport_failure(request, came_too_late(self._connection.host)) from error
 
