@@ -11,6 +11,7 @@ import codecs
 import string
 from collections.abc import Callable
 from functools import partial
+from types import MappingProxyType
 from typing import Any, BinaryIO
 from urllib.parse import urlencode
 
@@ -27,6 +28,9 @@ from airflow_provider_asposeocr.api.results import OcrTask
 from airflow_provider_asposeocr.api.tokens import Credentials, TokenAnswer
 from airflow_provider_asposeocr.api.values import Value
 from airflow_provider_asposeocr.exceptions import AsposeOcrInputError, AsposeOcrProtocolError
+
+_ACCEPTED = MappingProxyType({"Accept": "text/plain, application/json, text/json"})
+"""By a call for a job. One for all: a thousand of them wait for a connection at a time."""
 
 
 class ApiRoot(Value, frozen=True):
@@ -50,7 +54,8 @@ class ApiRoot(Value, frozen=True):
         url = f"{self.url}/{endpoint.name}"
         # Such an answer is good by its status: the document may be accepted.
         new_reader = partial(_IdReader, ambiguous_submission)
-        return Call(HttpRequest("POST", url, headers, body, new_reader), _read_id, endpoint.authorized)
+        request = HttpRequest("POST", url, headers, body, new_reader)
+        return Call(request, _read_id, endpoint.authorized, endpoint=endpoint.name)
 
     def task(self, endpoint: Endpoint, ocr_task_id: str, new_file: Callable[[], BinaryIO]) -> Call[OcrTask]:
         """
@@ -72,7 +77,7 @@ class ApiRoot(Value, frozen=True):
         :param own_path: whether to ask on the job's own path, whose results are passed over.
         """
         path = endpoint.name if own_path else endpoint.status_path
-        return self._ask(endpoint, path, ocr_task_id, lambda: TaskReader(None))
+        return self._ask(endpoint, path, ocr_task_id, _state_reader)
 
     def cancel(self, endpoint: Endpoint, ocr_task_id: str) -> Call[None]:
         """
@@ -81,15 +86,15 @@ class ApiRoot(Value, frozen=True):
         :param endpoint: where it was submitted.
         :param ocr_task_id: its id.
         """
-        url = self._at(endpoint.name, ocr_task_id)
-        return Call(HttpRequest("DELETE", url, {"Accept": "text/plain"}), _read_nothing, endpoint.authorized)
+        request = HttpRequest("DELETE", self._at(endpoint.name, ocr_task_id), {"Accept": "text/plain"})
+        return Call(request, _read_nothing, endpoint.authorized, endpoint=endpoint.name, ocr_task_id=ocr_task_id)
 
     def _ask(
         self, endpoint: Endpoint, path: str, ocr_task_id: str, new_reader: Callable[[], AnswerReader[OcrTask]]
     ) -> Call[OcrTask]:
-        headers = {"Accept": "text/plain, application/json, text/json"}
-        request = HttpRequest("GET", self._at(path, ocr_task_id), headers, new_reader=new_reader)
-        return Call(request, partial(_read_task, ocr_task_id), endpoint.authorized)
+        request = HttpRequest("GET", self._at(path, ocr_task_id), _ACCEPTED, new_reader=new_reader)
+        read = partial(_read_task, ocr_task_id)
+        return Call(request, read, endpoint.authorized, endpoint=endpoint.name, ocr_task_id=ocr_task_id)
 
     def _at(self, path: str, ocr_task_id: str) -> str:
         return f"{self.url}/{path}?" + urlencode({"id": checked_ocr_task_id(ocr_task_id)})
@@ -148,6 +153,10 @@ def _read_task(ocr_task_id: str, body: AnswerReader[Any]) -> OcrTask:
     if told not in (asked, _NO_GUID) and is_ocr_task_id(task.id):
         raise AsposeOcrProtocolError(f"What came is about another job, {task.id}.")
     return replace(task, id=ocr_task_id)
+
+
+def _state_reader() -> TaskReader:
+    return TaskReader(None)
 
 
 def _read_nothing(body: AnswerReader[Any]) -> None:

@@ -11,7 +11,7 @@ import enum
 import time
 from collections.abc import Callable, Generator, Hashable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from msgspec.structs import replace
@@ -23,9 +23,11 @@ from airflow_provider_asposeocr.api.payload import SubmissionBody
 from airflow_provider_asposeocr.api.refusals import may_be_accepted, refusal, without_an_id
 from airflow_provider_asposeocr.api.tokens import Credentials, TokenAnswer, TokenLease, token_store
 from airflow_provider_asposeocr.api.values import Value
-from airflow_provider_asposeocr.exceptions import AsposeOcrProtocolError, AsposeOcrServiceError
+from airflow_provider_asposeocr.exceptions import AsposeOcrError, AsposeOcrProtocolError, AsposeOcrServiceError
 
 T = TypeVar("T")
+
+_NOBODY_TOLD = nullcontext()
 
 
 class Pause(Value, frozen=True):
@@ -99,50 +101,63 @@ class SubmissionJournal(Protocol):
         """Called right after, where the service certainly did not accept it."""
 
 
-def conversation(
-    call: Call[T],
-    token: Callable[[str | None], Flow[str]],
-    journal: SubmissionJournal | None = None,
-    *,
-    about_to_call: Callable[[], None] | None = None,
-) -> Flow[T]:
+class Caller(Protocol):
+    """Makes calls: what each of them costs is told to it."""
+
+    def token(self, rejected: str | None, deadline: float | None) -> Flow[str]:
+        """
+        Bring a token.
+
+        :param rejected: one that has just been answered with a 401, if any.
+        :param deadline: until when it must be there, in seconds since the epoch; ``None`` for ever.
+        """
+
+    def count_call(self, endpoint: str) -> None:
+        """
+        Count a call that is about to be made.
+
+        :param endpoint: of the job that it is about.
+        """
+
+
+def conversation(call: Call[T], caller: Caller, journal: SubmissionJournal | None = None) -> Flow[T]:
     """
     Make a call.
 
     A 401 is answered once with a new token: it may have expired or been revoked in between.
 
     :param call: which.
-    :param token: brings a token: any but the one given, which was answered with a 401.
+    :param caller: has the token, and counts.
     :param journal: is told of each POST of a submission.
-    :param about_to_call: is called before each exchange of the call itself, and not before one for a token.
-    :raises AsposeOcrError: what the answer means where it is not a good one.
+    :raises AsposeOcrError: what the answer means where it is not a good one; it names the job that the call is about.
     """
     rejected: str | None = None
-    while True:
-        request = call.request
-        bearer: str | None = None
-        if call.authorized:
-            bearer = yield from token(rejected)
-            request = replace(request, headers={**request.headers, "Authorization": f"Bearer {bearer}"})
-        with _told(journal, request):
-            if about_to_call is not None:
-                about_to_call()
-            response: HttpResponse = yield request
-            if response.status != 401 or not call.authorized or rejected is not None:
-                return _value(call, response)
-        if journal is not None:
-            journal.certainly_not_accepted()
-        rejected = bearer
+    try:
+        while True:
+            request = call.request
+            bearer: str | None = None
+            if call.authorized:
+                bearer = yield from caller.token(rejected, request.deadline)
+                request = replace(request, headers={**request.headers, "Authorization": f"Bearer {bearer}"})
+            if isinstance(request.body, SubmissionBody):
+                request.body.restart()
+            with _told(journal, request) if journal else _NOBODY_TOLD:
+                if call.endpoint is not None:
+                    caller.count_call(call.endpoint)
+                response: HttpResponse = yield request
+                if response.status != 401 or not call.authorized or rejected is not None:
+                    return _value(call, response)
+            if journal is not None:
+                journal.certainly_not_accepted()
+            rejected = bearer
+    except AsposeOcrError as error:
+        error.about(endpoint=call.endpoint, ocr_task_id=call.ocr_task_id)
+        raise
 
 
 @contextmanager
-def _told(journal: SubmissionJournal | None, request: HttpRequest) -> Iterator[None]:
+def _told(journal: SubmissionJournal, request: HttpRequest) -> Iterator[None]:
     """Tell the journal of a POST, and where that ends badly, whether it may have been accepted."""
-    if isinstance(request.body, SubmissionBody):
-        request.body.restart()
-    if journal is None:
-        yield
-        return
     try:
         journal.about_to_send()
         yield
@@ -165,28 +180,24 @@ def _value(call: Call[T], response: HttpResponse) -> T:
 
 
 def shared_token(
-    credentials: Callable[[], Credentials],
-    claimant: Callable[[], Hashable],
-    deadline: float | None,
-    rejected: str | None,
+    credentials: Credentials, claimant: Hashable, rejected: str | None, deadline: float | None
 ) -> Flow[str]:
     """
     Bring the token of this process: fetched by one caller while all others wait for it.
 
-    :param credentials: returns whose token.
-    :param claimant: returns who asks, such as the ident of the thread.
-    :param deadline: until when it must be there, in seconds since the epoch; ``None`` for ever.
+    :param credentials: whose token.
+    :param claimant: who asks, such as the ident of the thread.
     :param rejected: a token that has just been answered with a 401, if any.
+    :param deadline: until when it must be there, in seconds since the epoch; ``None`` for ever.
     """
-    whose = credentials()
-    store = token_store(whose)
+    store = token_store(credentials)
     while True:
-        claim = store.claim(rejected, claimant())
+        claim = store.claim(rejected, claimant)
         if isinstance(claim, str):
             return claim
         if isinstance(claim, TokenLease):
             with claim:
-                return claim.fulfil((yield from _new_token(whose, deadline)))
+                return claim.fulfil((yield from _new_token(credentials, deadline)))
         try:
             token: str | _CannotWait | None = yield TokenAwaited(claim, deadline)
         except TimeoutError as error:
@@ -194,19 +205,28 @@ def shared_token(
                 "The access token did not come in time: another call is still fetching it."
             ) from error
         if token is CANNOT_WAIT:
-            return (yield from _new_token(whose, deadline)).access_token.get_secret_value()
+            return (yield from _new_token(credentials, deadline)).access_token.get_secret_value()
         if token:
             return token
 
 
-def _new_token(whose: Credentials, deadline: float | None) -> Flow[TokenAnswer]:
-    answer = yield from conversation(token_call(whose).by(deadline), _no_token)
+def _new_token(credentials: Credentials, deadline: float | None) -> Flow[TokenAnswer]:
+    answer = yield from conversation(token_call(credentials).by(deadline), _NOBODY)
     yield SecretLearned(answer.access_token.get_secret_value())
     return answer
 
 
-def _no_token(_rejected: str | None) -> Flow[str]:
-    raise AssertionError("the call for a token takes none")
+class _Nobody:
+    """Fetches a token, which takes none and does not count."""
+
+    def token(self, rejected: str | None, deadline: float | None) -> Flow[str]:
+        raise AssertionError("the call for a token takes none")
+
+    def count_call(self, endpoint: str) -> None:
+        raise AssertionError("the call for a token does not count")
+
+
+_NOBODY = _Nobody()
 
 
 def repeated(attempt: Callable[[], Flow[T]], policy: dict[str, Any]) -> Flow[T]:

@@ -180,12 +180,16 @@ class Call(Value, Generic[T], frozen=True):
     :param read: turns a good answer's body into the call's value.
     :param authorized: whether it wants a bearer token.
     :param auth_refusals: the statuses that mean wrong credentials.
+    :param endpoint: of the job that it is about; ``None`` for a call that does not count, as for a token.
+    :param ocr_task_id: the id of that job, where it has one.
     """
 
     request: HttpRequest
     read: Callable[[AnswerReader[Any]], T]
     authorized: bool = True
     auth_refusals: frozenset[int] = frozenset({401})
+    endpoint: str | None = None
+    ocr_task_id: str | None = None
 
     def by(self, deadline: float | None) -> Call[T]:
         """

@@ -53,8 +53,9 @@ def _run(
     """Make a method of a conversation."""
 
     @functools.wraps(flow)
-    async def method(hook: AsposeOcrAsyncHook, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await hook.run_once(flow(hook, *args, **kwargs))
+    def method(hook: AsposeOcrAsyncHook, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+        # Not one coroutine around another: thousands of jobs wait in here.
+        return hook.run(flow(hook, *args, **kwargs))
 
     return method
 
@@ -201,24 +202,13 @@ class AsposeOcrAsyncHook(ConnectedHook):
             raise self.look_up_failed(error) from error
         return service_connection(connection, extra)
 
-    async def run_once(self, flow: Flow[T]) -> T:
+    async def run(self, flow: Flow[T]) -> T:
         """
-        Run a conversation, and close what it has opened. A look-up that fails is the conversation's to hear.
+        Run a conversation to its end, and close what it has opened, but inside ``async with``.
 
         :param flow: of :mod:`airflow_provider_asposeocr.hooks.flows`.
         """
         self._users += 1
-        try:
-            return await self.run(flow)
-        finally:
-            await self.__aexit__()
-
-    async def run(self, flow: Flow[T]) -> T:
-        """
-        Run a conversation to its end, inside ``async with``.
-
-        :param flow: of :mod:`airflow_provider_asposeocr.hooks.flows`.
-        """
         try:
             step = next(flow)
             while True:
@@ -228,16 +218,20 @@ class AsposeOcrAsyncHook(ConnectedHook):
                     step = flow.throw(error)
                 else:
                     step = flow.send(answer)
+                    # What comes next is a pause, as a rule: a thousand waiting jobs keep no answers.
+                    del answer
         except StopIteration as done:
             value: T = done.value
             return value
+        finally:
+            await self.__aexit__()
 
     def _take(self, step: Step) -> Awaitable[Any]:
         # No coroutine of its own: thousands of jobs wait in here.
         if isinstance(step, ConnectionWanted):
             return self._opened()
         if isinstance(step, HttpRequest):
-            return self._exchanged(step)
+            return self._transport.exchange(step) if self._transport else self._exchanged(step)
         if isinstance(step, Pause):
             return (step.sleep or self._sleep)(step.seconds)
         if isinstance(step, TokenAwaited):

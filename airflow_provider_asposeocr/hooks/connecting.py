@@ -9,6 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 
 from airflow_provider_asposeocr import metrics
 from airflow_provider_asposeocr.api.checks import endpoint_named
+from airflow_provider_asposeocr.api.conversations import Flow, shared_token
 from airflow_provider_asposeocr.api.costs import Cost
 from airflow_provider_asposeocr.api.endpoints import Endpoint
 from airflow_provider_asposeocr.api.retrying import DEFAULT_RETRY_LIMIT
@@ -81,6 +82,15 @@ class ConnectedHook(BaseHook):
     def claimant() -> Hashable:
         """Say who asks for a token: none of them waits for itself."""
         raise NotImplementedError
+
+    def token(self, rejected: str | None, deadline: float | None) -> Flow[str]:
+        """
+        Bring the token of this process.
+
+        :param rejected: one that has just been answered with a 401, if any.
+        :param deadline: until when it must be there, in seconds since the epoch; ``None`` for ever.
+        """
+        return shared_token(self.service().credentials, self.claimant(), rejected, deadline)
 
     @staticmethod
     def sleep_between_polls(seconds: float) -> Any:

@@ -22,7 +22,6 @@ from airflow_provider_asposeocr.api.conversations import (
     SubmissionJournal,
     conversation,
     repeated,
-    shared_token,
 )
 from airflow_provider_asposeocr.api.endpoints import Endpoint
 from airflow_provider_asposeocr.api.exchanges import Call
@@ -71,7 +70,7 @@ def get_task(
     yield from _looked_up(endpoint, ocr_task_id)
     row = hook.row(endpoint)
     call = hook.service().api_root.task(row, checked_ocr_task_id(ocr_task_id), result_file).by(deadline)
-    return (yield from _about(hook, call, row, ocr_task_id, retry_limit))
+    return (yield from said(hook, call, retry_limit))
 
 
 def get_status(
@@ -96,14 +95,15 @@ def get_status(
     yield from _looked_up(endpoint, ocr_task_id)
     row = hook.row(endpoint)
     service = hook.service()
-    call = partial(service.api_root.status, row, checked_ocr_task_id(ocr_task_id))
     if service not in _without_status_path:
+        call = service.api_root.status(row, checked_ocr_task_id(ocr_task_id)).by(deadline)
         try:
-            return (yield from _about(hook, call().by(deadline), row, ocr_task_id, retry_limit))
+            return (yield from said(hook, call, retry_limit))
         except AsposeOcrRequestError as error:
             if error.status != 404 or row.status_path == row.name:
                 raise
-    task = yield from _about(hook, call(own_path=True).by(deadline), row, ocr_task_id, retry_limit)
+    call = service.api_root.status(row, checked_ocr_task_id(ocr_task_id), own_path=True).by(deadline)
+    task = yield from said(hook, call, retry_limit)
     if task.status is not TaskStatus.NOT_EXIST and service not in _without_status_path:
         # Only now: a service may answer 404 for a job that it does not know.
         _without_status_path.add(service)
@@ -127,7 +127,7 @@ def cancel(
     row = hook.row(endpoint)
     by = time.time() + LONGEST_CANCEL_CALL if deadline is None else deadline
     call = hook.service().api_root.cancel(row, checked_ocr_task_id(ocr_task_id)).by(by)
-    return (yield from _about(hook, call, row, ocr_task_id, None))
+    return (yield from said(hook, call))
 
 
 def cancel_unless_ended(
@@ -307,7 +307,6 @@ def said(
     call: Call[T],
     retry_limit: int | None = None,
     *,
-    endpoint: Endpoint | None = None,
     resubmit_on_ambiguity: bool = False,
     journal: SubmissionJournal | None = None,
 ) -> Flow[T]:
@@ -316,19 +315,16 @@ def said(
 
     :param call: which.
     :param retry_limit: instead of the hook's.
-    :param endpoint: of the job that it is about; ``None`` for a call that does not count, as for a token.
     :param resubmit_on_ambiguity: whether to send a document again that may have been accepted, and billed, already.
     :param journal: is told of each POST of a submission.
+    :raises AsposeOcrError: where no good answer came.
     """
-    token = partial(shared_token, lambda: hook.service().credentials, hook.claimant, call.request.deadline)
     limit = hook.retry_limit if retry_limit is None else retry_limit
-    about_to_call = partial(hook.count_call, endpoint.name) if endpoint else None
-    attempt = partial(conversation, call, token, journal, about_to_call=about_to_call)
+    attempt = partial(conversation, call, hook, journal)
     if limit == 0:
         # A poll: counted by its loop, and too frequent for a controller of its own.
-        return (yield from attempt())
-    policy = retry_policy(limit, resubmit_on_ambiguity=resubmit_on_ambiguity)
-    return (yield from repeated(attempt, policy))
+        return attempt()
+    return repeated(attempt, retry_policy(limit, resubmit_on_ambiguity=resubmit_on_ambiguity))
 
 
 def _looked_up(endpoint: str | Endpoint, ocr_task_id: str) -> Flow[None]:
@@ -337,12 +333,4 @@ def _looked_up(endpoint: str | Endpoint, ocr_task_id: str) -> Flow[None]:
         yield ConnectionWanted()
     except AsposeOcrError as error:
         error.about(endpoint=endpoint_named(endpoint).name, ocr_task_id=ocr_task_id)
-        raise
-
-
-def _about(hook: ConnectedHook, call: Call[T], row: Endpoint, ocr_task_id: str, retry_limit: int | None) -> Flow[T]:
-    try:
-        return (yield from said(hook, call, retry_limit, endpoint=row))
-    except AsposeOcrError as error:
-        error.about(endpoint=row.name, ocr_task_id=ocr_task_id)
         raise

@@ -240,7 +240,7 @@ class AsposeOcrHook(ConnectedHook):
         body = submission_body(submission.endpoint, document.open, document.size, submission.sent)
         call = self.connection.api_root.submit(submission.endpoint, body)
         endpoint = submission.endpoint
-        said = flows.said(self, call, endpoint=endpoint, resubmit_on_ambiguity=resubmit_on_ambiguity, journal=journal)
+        said = flows.said(self, call, resubmit_on_ambiguity=resubmit_on_ambiguity, journal=journal)
         try:
             ocr_task_id = self.run(said)
         except AsposeOcrError as error:

@@ -71,9 +71,17 @@ class TokenNeeded:
     rejected: str | None = None
 
 
-def token_from_the_driver(rejected: str | None) -> Any:
-    """A source of tokens that asks whoever drives the conversation."""
-    return (yield TokenNeeded(rejected))
+class TokensFromTheDriver:
+    """A caller that asks whoever drives the conversation for its tokens, and keeps which calls count."""
+
+    def __init__(self) -> None:
+        self.counted: list[str] = []
+
+    def token(self, rejected: str | None, deadline: float | None) -> Any:
+        return (yield TokenNeeded(rejected))
+
+    def count_call(self, endpoint: str) -> None:
+        self.counted.append(endpoint)
 
 
 class Service:
@@ -86,7 +94,7 @@ class Service:
         self.rejected: list[str | None] = []
 
     def run(self, call: Call[Any]) -> Any:
-        talk = conversation(call, token_from_the_driver)
+        talk = conversation(call, TokensFromTheDriver())
         step = next(talk)
         while True:
             if isinstance(step, TokenNeeded):

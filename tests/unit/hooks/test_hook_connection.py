@@ -9,7 +9,7 @@ from airflow_provider_asposeocr.api.conversations import SecretLearned, conversa
 from airflow_provider_asposeocr.api.exchanges import HttpRequest
 from airflow_provider_asposeocr.exceptions import AsposeOcrInputError
 from airflow_provider_asposeocr.hooks.aspose_ocr import AsposeOcrAsyncHook, AsposeOcrHook
-from tests.unit.api.exchanges import token_from_the_driver
+from tests.unit.api.exchanges import TokensFromTheDriver
 from tests.unit.connections import SECRET, extra
 
 
@@ -51,12 +51,12 @@ async def test_the_secret_is_in_no_text(read, png):
     async_hook = AsposeOcrAsyncHook()
     await async_hook.get_service_connection()
     requests: list[HttpRequest] = []
-    talk = conversation(token_call(connection.credentials), token_from_the_driver)
+    talk = conversation(token_call(connection.credentials), TokensFromTheDriver())
     requests.append(next(talk))
     status = connection.api_root.status(
         hook.prepare("RecognizeImage", png).endpoint, "a197aade-bba9-4c7a-92c7-46851b3dceaa"
     )
-    talk = conversation(status, token_from_the_driver)
+    talk = conversation(status, TokensFromTheDriver())
     next(talk)
     requests.append(talk.send(SECRET))
     things = [
