@@ -83,10 +83,13 @@ class AsposeOcrTaskTrigger(BaseTrigger):
         try:
             # Waiting is free here: an outage of the service does not end the try before its time is over.
             poller = Poller(self.waiting.schedule, self.started_at, self.end_time, max_failures=None, lag=REPLICA_LAG)
-            first = PollOutcome(PollVerdict.WAIT, delay=max(0.0, self.next_poll_at - time.time()))
             hook = AsposeOcrAsyncHook(self.aspose_ocr_conn_id)
             hook.cost.add(self.cost)
-            event = self._event_of(await hook.follow(self.endpoint, self.ocr_task_id, poller, first), hook.cost)
+            # Not kept in a variable: a thousand of these wait here.
+            first = PollOutcome(PollVerdict.WAIT, delay=max(0.0, self.next_poll_at - time.time()))
+            following = hook.follow(self.endpoint, self.ocr_task_id, poller, first)
+            del first
+            event = self._event_of(await following, hook.cost)
         except AsposeOcrError as error:
             verdict = PollVerdict.GAVE_UP if is_transient(error) else PollVerdict.REFUSED
             event = self._event(verdict, str(error), error=error)
