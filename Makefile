@@ -18,9 +18,10 @@ help: ## lists what there is to make
 demo: $(VENV)/.installed ## a real DAG turns real scans into text, on this machine alone
 	$(BIN)/python scripts/demo.py
 
-# Two at a time: the integration tests wait for Airflow more than they compute. Each tells all it has to say at its end.
+# Three at a time, on two cores: they wait for servers, threads and time-outs for a third of the time. Each tells all it
+# has to say at its end.
 test: lint ## everything that CI runs
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=target integration unit unit-2.11 unit-3.14 release
+	$(MAKE) --no-print-directory --jobs=3 --output-sync=target integration unit unit-2.11 unit-3.14 release
 
 lint: $(VENV)/.installed ## ruff, its format, mypy --strict, the import contracts
 	$(BIN)/ruff check .
