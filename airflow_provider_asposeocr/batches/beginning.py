@@ -35,6 +35,8 @@ _MOST_SKEW = 60.0
 """Seconds by which the clocks of two machines may differ."""
 _ONCE = 1.0
 """In seconds since the epoch: nobody knows when."""
+MOST_ATTEMPTS = 6
+"""At one document, or at one job's state, while others go well."""
 MOST_ERRORS = 2
 """How often a document is submitted whose job ends as ``Error``."""
 
@@ -209,7 +211,9 @@ def _begun(old: BatchDocument, plan: BatchPlan, *, cleared: bool) -> BatchDocume
         return old
     if old.status is DocumentStatus.RUNNING:
         return replace(old, error=None)
-    if old.status is DocumentStatus.SUBMITTING and not (plan.resubmit_on_ambiguity or cleared):
+    # Each of these may be billed: they are counted over all tries, those whose worker died among them.
+    goes_on_in_doubt = plan.resubmit_on_ambiguity and old.submissions < MOST_ATTEMPTS
+    if old.status is DocumentStatus.SUBMITTING and not (goes_on_in_doubt or cleared):
         return (
             old
             if old.error

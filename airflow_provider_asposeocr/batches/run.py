@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from airflow_provider_asposeocr.api.pacing import BatchPolls
 from airflow_provider_asposeocr.api.polling import PollVerdict
-from airflow_provider_asposeocr.batches.beginning import Start
+from airflow_provider_asposeocr.batches.beginning import MOST_ATTEMPTS, Start
 from airflow_provider_asposeocr.batches.deliveries import Deliveries
 from airflow_provider_asposeocr.batches.documents import BatchDocument, DocumentStatus
 from airflow_provider_asposeocr.batches.endings import JobSoFar, Verdict, verdict_on_answer, verdict_on_failure
@@ -46,8 +46,6 @@ _LONGEST_PAUSE = 0.5
 """Seconds. How long the loop sleeps at a stretch, so that it notices a kill."""
 _FLUSH_INTERVAL = 5.0
 """Seconds after which what was done stands in the journal."""
-_MOST_ATTEMPTS = 6
-"""At one document, or at one job's state, while others go well."""
 _REFUSALS_IN_A_ROW = 8
 """So many documents refused by the service, and none accepted between: so it would be for all others."""
 
@@ -317,10 +315,10 @@ class BatchRun:
         tried += ambiguous or self.gate.successes > successes
         self._attempts[document.number] = (tried, self.gate.successes)
         # Each may be billed: they are counted over all deferrals and tries.
-        if ambiguous and not (self._plan.resubmit_on_ambiguity and document.submissions < _MOST_ATTEMPTS):
+        if ambiguous and not (self._plan.resubmit_on_ambiguity and document.submissions < MOST_ATTEMPTS):
             await self.ends.failed(document, error, in_doubt=True)
             return
-        if tried >= _MOST_ATTEMPTS and not ambiguous:
+        if tried >= MOST_ATTEMPTS and not ambiguous:
             await self.ends.failed(document, error)
             return
         self.to_do.again.append(replace(document, status=DocumentStatus.WAITING))
@@ -341,7 +339,7 @@ class BatchRun:
             task = await self._service.ask(job.document)
         except AsposeOcrError as error:
             now = self._service.now()
-            verdict = verdict_on_failure(error, job, self.gate.successes, _MOST_ATTEMPTS)
+            verdict = verdict_on_failure(error, job, self.gate.successes, MOST_ATTEMPTS)
             if verdict is None:
                 self.gate.failed(error, began, now, submission=False)
                 log.info("Poll failed, asking again: %s", error)

@@ -68,6 +68,18 @@ def test_what_may_be_billed_each_time_is_submitted_no_more_often_for_deferrals(
     assert slow_emulator.calls().accepted == 6
 
 
+def test_what_may_be_billed_each_time_is_submitted_no_more_often_for_tries(
+    slow_emulator: EmulatorServer, clock: Clock, context: Any, inbox: Path, outbox: Path
+) -> None:
+    slow_emulator.add_faults([{"kind": "reset_after", "method": "POST", "path": "RecognizeImage", "count": None}])
+    images = [str(inbox / "2023" / "0.png")]
+    ended_by(images, outbox, context, clock, resubmit_on_ambiguity=True, poll_interval_max=0.2)
+    for _ in range(3):
+        with pytest.raises(AsposeOcrBatchRefusedError, match="may have accepted and billed"):
+            batch(images, outbox, resubmit_on_ambiguity=True).execute(context)
+    assert slow_emulator.calls().accepted == 6
+
+
 def paused(images: Any, outbox: Path, context: Any, emulator: EmulatorServer) -> None:
     """Let a try end before it comes to all of its documents."""
     emulator.add_faults([AWAY])
