@@ -205,15 +205,25 @@ def looked_at(header: Mapping[str, Any], plan: BatchPlan, memory: BatchMemory, *
     return [_begun(document, plan, cleared=cleared) for document, _ in last_words(memory)]
 
 
+def resubmits_in_doubt(plan: BatchPlan, document: BatchDocument) -> bool:
+    """
+    Say whether a document may be submitted again by itself that may have been accepted.
+
+    Each such submission may be billed: they are counted over all tries and deferrals.
+
+    :param plan: of the batch.
+    :param document: as it is remembered.
+    """
+    return plan.resubmit_on_ambiguity and document.submissions < MOST_ATTEMPTS
+
+
 def _begun(old: BatchDocument, plan: BatchPlan, *, cleared: bool) -> BatchDocument:
     """A document of an earlier try, as it begins now."""
     if old.status in DONE:
         return old
     if old.status is DocumentStatus.RUNNING:
         return replace(old, error=None)
-    # Each of these may be billed: they are counted over all tries, those whose worker died among them.
-    goes_on_in_doubt = plan.resubmit_on_ambiguity and old.submissions < MOST_ATTEMPTS
-    if old.status is DocumentStatus.SUBMITTING and not (goes_on_in_doubt or cleared):
+    if old.status is DocumentStatus.SUBMITTING and not (resubmits_in_doubt(plan, old) or cleared):
         return (
             old
             if old.error

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from airflow_provider_asposeocr.api.pacing import BatchPolls
 from airflow_provider_asposeocr.api.polling import PollVerdict
-from airflow_provider_asposeocr.batches.beginning import MOST_ATTEMPTS, Start
+from airflow_provider_asposeocr.batches.beginning import MOST_ATTEMPTS, Start, resubmits_in_doubt
 from airflow_provider_asposeocr.batches.deliveries import Deliveries
 from airflow_provider_asposeocr.batches.documents import BatchDocument, DocumentStatus
 from airflow_provider_asposeocr.batches.endings import JobSoFar, Verdict, verdict_on_answer, verdict_on_failure
@@ -314,8 +314,7 @@ class BatchRun:
         # Where no others go well meanwhile, it is not the document's own affair.
         tried += ambiguous or self.gate.successes > successes
         self._attempts[document.number] = (tried, self.gate.successes)
-        # Each may be billed: they are counted over all deferrals and tries.
-        if ambiguous and not (self._plan.resubmit_on_ambiguity and document.submissions < MOST_ATTEMPTS):
+        if ambiguous and not resubmits_in_doubt(self._plan, document):
             await self.ends.failed(document, error, in_doubt=True)
             return
         if tried >= MOST_ATTEMPTS and not ambiguous:
