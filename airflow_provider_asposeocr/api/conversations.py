@@ -141,7 +141,7 @@ def conversation(call: Call[T], caller: Caller, journal: SubmissionJournal | Non
                 request = replace(request, headers={**request.headers, "Authorization": f"Bearer {bearer}"})
             if isinstance(request.body, SubmissionBody):
                 request.body.restart()
-            with _told(journal, request) if journal else _NOBODY_TOLD:
+            with _NOBODY_TOLD if journal is None else _told(journal, request):
                 if call.endpoint is not None:
                     caller.count_call(call.endpoint)
                 response: HttpResponse = yield request

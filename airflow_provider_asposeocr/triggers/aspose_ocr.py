@@ -85,11 +85,12 @@ class AsposeOcrTaskTrigger(BaseTrigger):
             poller = Poller(self.waiting.schedule, self.started_at, self.end_time, max_failures=None, lag=REPLICA_LAG)
             hook = AsposeOcrAsyncHook(self.aspose_ocr_conn_id)
             hook.cost.add(self.cost)
-            # Not kept in a variable: a thousand of these wait here.
-            first = PollOutcome(PollVerdict.WAIT, delay=max(0.0, self.next_poll_at - time.time()))
-            following = hook.follow(self.endpoint, self.ocr_task_id, poller, first)
-            del first
-            event = self._event_of(await following, hook.cost)
+            delay = max(0.0, self.next_poll_at - time.time())
+            # The first one in no variable of its own: a thousand triggers wait here.
+            outcome = await hook.follow(
+                self.endpoint, self.ocr_task_id, poller, PollOutcome(PollVerdict.WAIT, delay=delay)
+            )
+            event = self._event_of(outcome, hook.cost)
         except AsposeOcrError as error:
             verdict = PollVerdict.GAVE_UP if is_transient(error) else PollVerdict.REFUSED
             event = self._event(verdict, str(error), error=error)
