@@ -7,39 +7,30 @@ would lose are kept in pieces, for as long as a clear of such a run is likely: i
 
 from __future__ import annotations
 
-import re
-import secrets
+import functools
 import time
 from collections.abc import Iterable, Iterator, Set
 from contextlib import suppress
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_asposeocr.batches.documents import DONE, BatchDocument, DocumentStatus
-from airflow_provider_asposeocr.batches.lines import entries_in, line_of, names_in, put
+from airflow_provider_asposeocr.batches.lines import entries_in, line_of
 from airflow_provider_asposeocr.batches.names import canonical
+from airflow_provider_asposeocr.batches.pieces import Pieces
 from airflow_provider_asposeocr.batches.slots import RETENTION
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-_MOST_PIECES = 16
-"""Pieces that are read as such by each run; then they become one."""
-
 
 def read_before(place: ObjectStoragePath, task: str) -> Iterator[dict[str, Any]]:
     """
-    Read what was kept, also where other task instances make one of the pieces meanwhile.
+    Read what was kept.
 
     :param place: the folder of the pieces.
     :param task: DAG and task, whose documents are meant.
     """
-    seen: set[str] = set()
-    # Those that are gone stand in one that was there before they went.
-    while unseen := [piece for piece in _pieces(place) if piece.name not in seen]:
-        for piece in unseen:
-            seen.add(piece.name)
-            yield from _of(task, piece)
+    yield from _of(task, _pieces(place, task).read())
 
 
 def keep_what_goes(manifest: ObjectStoragePath, place: ObjectStoragePath, task: str, stay: Set[str]) -> None:
@@ -51,27 +42,20 @@ def keep_what_goes(manifest: ObjectStoragePath, place: ObjectStoragePath, task: 
     :param task: DAG and task, whose documents are kept.
     :param stay: the canonical names of the documents that the next one will have.
     """
-    gone = [entry for entry in _of(task, manifest) if canonical(entry["image"]) not in stay]
-    kept = _worth_keeping(gone)
-    if not kept:
-        return
-    pieces = _pieces(place)
-    if len(pieces) < _MOST_PIECES:
-        pieces = []
-    else:
-        # Others may do so at the same time, and what stands in two pieces then becomes one line again.
-        kept = _worth_keeping(chain((entry for piece in pieces for entry in _of(task, piece)), gone))
-    put(place / f"before-{secrets.token_hex(6)}.jsonl", b"".join(kept))
-    for piece in pieces:
-        with suppress(FileNotFoundError):
-            piece.unlink()
+    _pieces(place, task).add(
+        entry for entry in _of(task, entries_in(manifest)) if canonical(entry["image"]) not in stay
+    )
 
 
-def _worth_keeping(entries: Iterable[dict[str, Any]]) -> list[bytes]:
+def _pieces(place: ObjectStoragePath, task: str) -> Pieces:
+    return Pieces(place, "before", functools.partial(_worth_keeping, task))
+
+
+def _worth_keeping(task: str, entries: Iterable[dict[str, Any]]) -> list[bytes]:
     """The newest line of each document on which a bill hangs that is not too old."""
     kept: dict[str, tuple[tuple[float, int], bytes]] = {}
     oldest = time.time() - RETENTION.total_seconds()
-    for entry in entries:
+    for entry in _of(task, entries):
         with suppress(ValueError, TypeError):
             document = BatchDocument.remembered(entry)
             age = float(document.submitted_at or 0.0), document.stage
@@ -82,11 +66,7 @@ def _worth_keeping(entries: Iterable[dict[str, Any]]) -> list[bytes]:
     return [line for _, line in kept.values()]
 
 
-def _of(task: str, path: ObjectStoragePath) -> Iterator[dict[str, Any]]:
-    for entry in entries_in(path):
+def _of(task: str, entries: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for entry in entries:
         if str(entry.get("run") or "").startswith(f"{task}/") and isinstance(entry.get("image"), str):
             yield entry
-
-
-def _pieces(place: ObjectStoragePath) -> list[ObjectStoragePath]:
-    return [place / name for name in names_in(place) if re.fullmatch(r"before-[0-9a-f]{12}\.jsonl", name)]
