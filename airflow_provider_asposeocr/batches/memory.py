@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_asposeocr.batches.before import keep_what_goes, read_before
 from airflow_provider_asposeocr.batches.documents import BatchDocument, DocumentStatus
+from airflow_provider_asposeocr.batches.ended import ended, keep_end
 from airflow_provider_asposeocr.batches.lines import entries_in, entry_of, line_of, lines_in, names_in, put
 from airflow_provider_asposeocr.batches.slots import HEADER, RETENTION, Slots
 from airflow_provider_asposeocr.exceptions import AsposeOcrBatchError
@@ -127,6 +128,9 @@ class BatchMemory:
     def header(self) -> dict[str, Any] | None:
         """Return what was remembered of the batch as a whole; ``None`` where nothing was."""
         header = self._store.get(HEADER)
+        if not isinstance(header, Mapping) and isinstance(self._store, FileStore):
+            with remembering(f"{self._work.parent} cannot be looked into"):
+                header = ended(self._work.parent, self.run)
         self._header = header if isinstance(header, Mapping) else {}
         self.since = float(self._header.get("since") or self._header.get("began_at") or math.inf)
         return dict(header) if isinstance(header, Mapping) else None
@@ -343,11 +347,23 @@ class BatchMemory:
         self.slots.clear()
         self.slots = Slots(self._store)
         with before_sending(f"{self._work} cannot be removed"):
-            self.remove_work()
+            self._remove_work()
         self._pieces = self._lists = 0
 
-    def remove_work(self) -> None:
-        """Remove the list and the journal: the manifest says it all."""
+    def end(self, header: Mapping[str, Any], *, may_bill_again: bool) -> None:
+        """
+        Remember that the batch has succeeded, and remove the list and the journal: the manifest says the rest.
+
+        :param header: as of :meth:`keep_header`.
+        :param may_bill_again: whether a clear may read anew what the manifest says.
+        """
+        self.keep_header({**header, "finished": True})
+        if may_bill_again and isinstance(self._store, FileStore):
+            # It goes with the work folder.
+            keep_end(self._work.parent, self._store.get(HEADER, {}))
+        self._remove_work()
+
+    def _remove_work(self) -> None:
         with suppress(FileNotFoundError):
             self._work.fs.rm(self._work.path, recursive=True)
         if self._work.protocol in LOCAL_PROTOCOLS:

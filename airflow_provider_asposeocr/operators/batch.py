@@ -337,8 +337,7 @@ class AsposeOcrBatchOperator(OcrJobOperator):
         if failure is not None:
             raise failure
         try:
-            memory.keep_header({**remembered, "finished": True})
-            memory.remove_work()
+            memory.end(remembered, may_bill_again=plan.overwrite or self.resubmit_on_clear)
         except Exception as error:  # noqa: BLE001 - the manifest says it all
             self.log.warning("What is no longer needed could not be removed: %s: %s", type(error).__name__, error)
         xcom = xcom_of(summary, plan, manifest, run.progress.calls, table)
