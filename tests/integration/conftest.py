@@ -30,7 +30,7 @@ def reader() -> TextReader:
 @pytest.fixture(scope="session")
 def clocks() -> dict[str, HandClock]:
     """The clocks of those emulators whose jobs end when a test says so."""
-    return {conn_id: HandClock() for conn_id in HELD}
+    return {conn_id: HandClock(rate) for conn_id, rate in HELD.items()}
 
 
 @pytest.fixture(scope="session")

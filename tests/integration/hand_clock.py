@@ -10,9 +10,14 @@ FAST = 100.0
 
 
 class HandClock:
-    """A clock that stands still, unless a test turns it forward or lets it run."""
+    """
+    A clock that stands still, unless a test turns it forward or lets it run.
 
-    def __init__(self) -> None:
+    :param rate: seconds that pass in a second while it runs.
+    """
+
+    def __init__(self, rate: float = FAST) -> None:
+        self._rate = rate
         self._lock = threading.Lock()
         self._turned = 0.0
         self._running_since: float | None = None
@@ -24,7 +29,7 @@ class HandClock:
     def _now(self) -> float:
         if self._running_since is None:
             return self._turned
-        return self._turned + FAST * (time.monotonic() - self._running_since)
+        return self._turned + self._rate * (time.monotonic() - self._running_since)
 
     def turn(self, seconds: float) -> None:
         """Turn it forward."""
@@ -32,7 +37,7 @@ class HandClock:
             self._turned += seconds
 
     def run(self) -> None:
-        """Let time fly."""
+        """Let time pass."""
         with self._lock:
             self._turned, self._running_since = self._now(), time.monotonic()
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from airflow_provider_asposeocr.emulator import EmulatorServer, TextReader
 from tests.conftest import SCANS
 from tests.integration.connections import connection_to
+from tests.integration.hand_clock import FAST
 from tests.integration.running_airflow import RunningAirflow
 from tests.integration.trigger_table import trigger_table
 from tests.integration.waiting import wait_until
@@ -39,7 +40,8 @@ LATENCIES: Mapping[str, float] = {
 }
 """Seconds a job takes at the emulator of each connection; at ``HELD`` they pass when the test says so."""
 
-HELD = ("ocr", "ocr_held")
+HELD: Mapping[str, float] = {"ocr": FAST, "ocr_held": FAST, "ocr_batch": 1.0}
+"""And how many pass in a second then."""
 YEAR = 365 * 24 * 60 * 60.0
 
 
