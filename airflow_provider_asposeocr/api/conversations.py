@@ -28,6 +28,8 @@ from airflow_provider_asposeocr.exceptions import AsposeOcrError, AsposeOcrProto
 T = TypeVar("T")
 
 _NOBODY_TOLD = nullcontext()
+_NEARLY = 0.1
+"""Seconds by which what has measured a deadline may differ from the clock."""
 
 
 class Pause(Value, frozen=True):
@@ -197,7 +199,13 @@ def shared_token(
             return claim
         if isinstance(claim, TokenLease):
             with claim:
-                return claim.fulfil((yield from _new_token(credentials, deadline)))
+                try:
+                    return claim.fulfil((yield from _new_token(credentials, deadline)))
+                except AsposeOcrServiceError:
+                    if deadline is not None and time.time() > deadline - _NEARLY:
+                        # How little time this caller had is no reason for the others to fail.
+                        claim.give_up()
+                    raise
         try:
             token: str | _CannotWait | None = yield TokenAwaited(claim, deadline)
         except TimeoutError as error:

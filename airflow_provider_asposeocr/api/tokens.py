@@ -117,20 +117,25 @@ class TokenLease:
         self.waiters.set_result(token)
         return token
 
+    def give_up(self) -> None:
+        """Leave it to the others to try themselves."""
+        self._store.release(self)
+        self.waiters.set_result(None)
+
     def __enter__(self) -> TokenLease:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._store.release(self)
         if self.waiters.done():
-            return
-        if isinstance(error, AsposeOcrError):
+            self._store.release(self)
+        elif isinstance(error, AsposeOcrError):
+            self._store.release(self)
             # A copy: the caller goes on adding to its own.
             self.waiters.set_exception(copy.copy(error))
         else:
-            self.waiters.set_result(None)
+            self.give_up()
 
 
 class TokenStore:

@@ -47,6 +47,12 @@ def _forget_failure(look_ups: dict[str, _LookUp], conn_id: str, task: asyncio.Ta
         del look_ups[conn_id]
 
 
+def _heard(future: asyncio.Future[Any]) -> None:
+    """Take note of a failure."""
+    if not future.cancelled():
+        future.exception()
+
+
 def _run(
     flow: Callable[Concatenate[ConnectedHook, P], Flow[T]],
 ) -> Callable[Concatenate[AsposeOcrAsyncHook, P], Coroutine[Any, Any, T]]:
@@ -244,9 +250,12 @@ class AsposeOcrAsyncHook(ConnectedHook):
 
     @staticmethod
     async def _token_of(step: TokenAwaited) -> Any:
+        future = asyncio.wrap_future(step.future)
+        # Else asyncio complains of a failure for which a cancelled waiter has waited: the others hear it.
+        future.add_done_callback(_heard)
         # Shielded: a cancelled waiter must not cancel what the others wait for.
         async with asyncio.timeout(step.seconds_left):
-            return await asyncio.shield(asyncio.wrap_future(step.future))
+            return await asyncio.shield(future)
 
     async def read(self, image: str, language: str = "English", timeout: float = 600.0) -> str:  # noqa: ASYNC109
         """

@@ -160,6 +160,49 @@ async def test_a_cancelled_fetch_is_taken_over_by_another(slow_desk):
     assert sum("token" in received.target for received in server.requests) == 2
 
 
+async def test_a_fetch_that_its_callers_deadline_cuts_is_taken_over_by_another(slow_desk):
+    """How little time one caller had is no reason for the others to fail."""
+    server, asked, go = slow_desk
+    async with AsposeOcrAsyncHook(retry_limit=0) as hook:
+        hurried = asyncio.create_task(hook.get_status("RecognizeImage", JOB, deadline=time.time() + 0.15))
+        assert await asyncio.to_thread(asked.wait, 10)
+        others = [asyncio.create_task(hook.get_status("RecognizeImage", JOB)) for _ in range(5)]
+        with pytest.raises(AsposeOcrServiceError):
+            await hurried
+        go.set()
+        tasks = await asyncio.gather(*others)
+    assert [task.status for task in tasks] == [TaskStatus.PENDING] * 5
+    assert sum("token" in received.target for received in server.requests) == 2
+
+
+async def test_a_waiter_that_was_cancelled_leaves_no_failure_behind(raw_server):
+    """asyncio would log a failure that nobody has asked for, long after, without a word on what it was about."""
+    asked, go = threading.Event(), threading.Event()
+
+    def script(received):
+        asked.set()
+        go.wait(10)
+        return answer(503)
+
+    raw_server(script, tokens=False)
+    complaints = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, complaint: complaints.append(complaint))
+    async with AsposeOcrAsyncHook(retry_limit=0) as hook:
+        first = asyncio.create_task(hook.get_status("RecognizeImage", JOB))
+        assert await asyncio.to_thread(asked.wait, 10)
+        waiter = asyncio.create_task(hook.get_status("RecognizeImage", JOB))
+        await asyncio.sleep(0.02)
+        waiter.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiter
+        go.set()
+        with pytest.raises(AsposeOcrServiceError):
+            await first
+    del first, waiter
+    gc.collect()
+    assert complaints == []
+
+
 async def test_a_cancelled_waiter_does_not_cancel_the_fetch(slow_desk):
     server, asked, go = slow_desk
     async with AsposeOcrAsyncHook() as hook:
