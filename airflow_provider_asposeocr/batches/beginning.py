@@ -230,12 +230,18 @@ def _begun(old: BatchDocument, plan: BatchPlan, *, cleared: bool) -> BatchDocume
             else replace(
                 old,
                 error=f"An earlier try was cut off while it submitted {printable(old.image)}, which may have been "
-                "billed: clear the task to submit it anew, or set resubmit_on_ambiguity=True.",
+                f"billed{_way_out(plan, old)}.",
             )
         )
     if old.errors >= MOST_ERRORS and not (cleared or plan.resubmit_failed_jobs):
         return old if old.status is DocumentStatus.REFUSED else replace(old, status=DocumentStatus.REFUSED)
     return replace(old.afresh(), errors=0 if cleared else old.errors)
+
+
+def _way_out(plan: BatchPlan, old: BatchDocument) -> str:
+    if plan.resubmit_on_ambiguity:
+        return f", as {old.submissions} submissions in all: clear the task to submit it anew"
+    return ": clear the task to submit it anew, or set resubmit_on_ambiguity=True"
 
 
 def _known(memory: BatchMemory, plan: BatchPlan, wanted: Set[str]) -> dict[str, bytes]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,47 @@ def test_what_may_be_billed_each_time_is_submitted_no_more_often_for_tries(
         with pytest.raises(AsposeOcrBatchRefusedError, match="may have accepted and billed"):
             batch(images, outbox, resubmit_on_ambiguity=True).execute(context)
     assert slow_emulator.calls().accepted == 6
+
+
+@pytest.mark.parametrize(
+    ("submissions", "leave", "accepted", "said"),
+    [
+        (1, False, 0, "clear the task to submit it anew, or set resubmit_on_ambiguity=True."),
+        (5, True, 1, ""),
+        (6, True, 0, "may have been billed, as 6 submissions in all: clear the task to submit it anew."),
+    ],
+)
+def test_a_worker_that_dies_while_it_submits_leaves_a_document_in_doubt(
+    connection: str,
+    emulator: EmulatorServer,
+    context: Any,
+    inbox: Path,
+    outbox: Path,
+    store: StrictStore,
+    submissions: int,
+    leave: bool,
+    accepted: int,
+    said: str,
+) -> None:
+    """The error says what can be done, and only that."""
+    images = [str(inbox / "2023" / "0.png")]
+    emulator.add_faults([AWAY])
+    with pytest.raises(AsposeOcrBatchPausedError):
+        batch(images, outbox).execute(context)
+    emulator.clear_faults()
+    # What is kept right before a POST, which that worker did not outlive.
+    for slots in (value for key, value in store.kept.items() if key != "aspose_ocr_batch"):
+        for entry in slots.values():
+            entry.update(status="Submitting", submissions=submissions, submitted_at=time.time())
+            entry.pop("error", None)
+    before = emulator.calls().accepted
+    again = batch(images, outbox, resubmit_on_ambiguity=leave)
+    if accepted:
+        assert again.execute(context)["completed"] == 1
+    else:
+        with pytest.raises(AsposeOcrBatchError, match=re.escape(said)):
+            again.execute(context)
+    assert emulator.calls().accepted - before == accepted
 
 
 def paused(images: Any, outbox: Path, context: Any, emulator: EmulatorServer) -> None:
