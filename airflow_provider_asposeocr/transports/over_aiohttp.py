@@ -19,6 +19,7 @@ from airflow_provider_asposeocr.connection import ServiceConnection
 from airflow_provider_asposeocr.exceptions import AsposeOcrProtocolError
 from airflow_provider_asposeocr.transports.failures import came_too_late, raise_unless_refused, what_broke
 from airflow_provider_asposeocr.transports.proxies import proxy_to
+from airflow_provider_asposeocr.transports.shared_deadlines import NEAR, SharedDeadlines
 from airflow_provider_asposeocr.transports.tls import tls_context
 
 _MOST_CONNECTIONS = 100
@@ -33,6 +34,7 @@ class _SharedSession:
     session: aiohttp.ClientSession
     turns: asyncio.Semaphore
     users: int = 0
+    deadlines: SharedDeadlines = field(default_factory=SharedDeadlines)
     proxies: dict[str, str | None] = field(default_factory=dict)
     """The proxy to each host, looked up once: thousands of polls ask the same one."""
 
@@ -98,13 +100,18 @@ class AiohttpTransport:
         shared = _sessions[self._key]
         left = None if request.deadline is None else request.deadline - time.time()
         try:
-            async with asyncio.timeout(left):
-                # Not `async with`, which holds two coroutines for each that waits.
-                await shared.turns.acquire()
+            async with asyncio.timeout(left if left is not None and left < NEAR else None) as scope:
+                if left is not None and left >= NEAR:
+                    shared.deadlines.watch(scope, left)
                 try:
-                    return await self._exchange(shared, request)
+                    # Not `async with`, which holds two coroutines for each that waits.
+                    await shared.turns.acquire()
+                    try:
+                        return await self._exchange(shared, request)
+                    finally:
+                        shared.turns.release()
                 finally:
-                    shared.turns.release()
+                    shared.deadlines.forget(scope)
         except TimeoutError as error:
             raise transport_failure(request, came_too_late(self._connection.host)) from error
 
