@@ -40,8 +40,10 @@ def ended(place: ObjectStoragePath, run: str) -> dict[str, Any] | None:
     :param place: the folder of what task instances have left behind.
     :param run: the task instance.
     """
-    ends = [entry for entry in _pieces(place).read() if entry.get("run") == run]
-    return max(ends, key=_ended_at, default=None)
+    with suppress(NotADirectoryError):
+        # A file where the folder would be: whoever writes into it says so.
+        return max((entry for entry in _pieces(place).read() if entry.get("run") == run), key=_ended_at, default=None)
+    return None
 
 
 def _pieces(place: ObjectStoragePath) -> Pieces:
