@@ -98,12 +98,16 @@ class TokenLease:
     :param store: keeps the token.
     :param claimant: who fetches it.
     :param waiters: what the others wait for.
+    :param given_up: whether the fetch before was given up.
     """
 
-    def __init__(self, store: TokenStore, claimant: Hashable, waiters: Future[str | None]) -> None:
+    def __init__(
+        self, store: TokenStore, claimant: Hashable, waiters: Future[str | None], *, given_up: bool = False
+    ) -> None:
         self._store = store
         self.claimant = claimant
         self.waiters = waiters
+        self._given_up_before = given_up
 
     def fulfil(self, answer: TokenAnswer) -> str:
         """
@@ -118,9 +122,15 @@ class TokenLease:
         return token
 
     def give_up(self) -> None:
-        """Leave it to the others to try themselves."""
-        self._store.release(self)
-        self.waiters.set_result(None)
+        """
+        Leave it to the others to try themselves, as this caller's time is over.
+
+        Where that is so for the second time in a row, the service is slow: the others hear that. From one deadline to
+        the next, those with much time would wait longest, and nobody's fetch come to its end.
+        """
+        if not self._given_up_before:
+            self._store.release(self, given_up=True)
+            self.waiters.set_result(None)
 
     def __enter__(self) -> TokenLease:
         return self
@@ -128,14 +138,14 @@ class TokenLease:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._store.release(self)
         if self.waiters.done():
-            self._store.release(self)
-        elif isinstance(error, AsposeOcrError):
-            self._store.release(self)
+            return
+        if isinstance(error, AsposeOcrError):
             # A copy: the caller goes on adding to its own.
             self.waiters.set_exception(copy.copy(error))
         else:
-            self.give_up()
+            self.waiters.set_result(None)
 
 
 class TokenStore:
@@ -152,6 +162,7 @@ class TokenStore:
         self._token: str | None = None
         self._renew_at = 0.0
         self._lease: TokenLease | None = None
+        self._given_up = False
 
     def claim(self, rejected: str | None, claimant: Hashable) -> str | TokenLease | Future[str | None]:
         """
@@ -169,7 +180,8 @@ class TokenStore:
                 return self._token
             if self._lease is not None and self._lease.claimant != claimant:
                 return self._lease.waiters
-            self._lease = TokenLease(self, claimant, _Waiters())
+            self._lease = TokenLease(self, claimant, _Waiters(), given_up=self._given_up)
+            self._given_up = False
             return self._lease
 
     def keep(self, lease: TokenLease, token: str, expires_in: float) -> None:
@@ -187,15 +199,16 @@ class TokenStore:
             keep_secret(token)
             self.release(lease)
 
-    def release(self, lease: TokenLease) -> None:
+    def release(self, lease: TokenLease, *, given_up: bool = False) -> None:
         """
         End a lease; used by :class:`TokenLease`.
 
         :param lease: which. One that another has taken the place of is over already.
+        :param given_up: whether its caller had no more time.
         """
         with self._lock:
             if self._lease is lease:
-                self._lease = None
+                self._lease, self._given_up = None, given_up
 
 
 _stores: dict[str, TokenStore] = {}

@@ -134,6 +134,19 @@ class TestSingleFlight:
         assert waiting.result(timeout=0) is None
         assert isinstance(store.claim(None, "one"), TokenLease)
 
+    def test_a_fetch_is_given_up_to_the_others_but_not_on_and_on(self, store):
+        """From one deadline to the next, nobody's fetch would come to its end: the second time all hear the error."""
+        for _ in range(2):
+            heard = []
+            for _ in range(2):
+                with pytest.raises(AsposeOcrServiceError), lease(store) as taken:  # noqa: PT012
+                    waiting = store.claim(None, "one")
+                    taken.give_up()
+                    raise AsposeOcrServiceError("slow")
+                heard.append(str(waiting.exception(timeout=0) or waiting.result(timeout=0)))
+            assert heard[0] == "None"
+            assert "slow" in heard[1]
+
     def test_a_claimant_does_not_wait_for_itself(self, store):
         """A signal handler may interrupt its own thread inside a fetch."""
         outer = lease(store, "me")
