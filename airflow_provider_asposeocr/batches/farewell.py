@@ -11,7 +11,7 @@ from airflow_provider_asposeocr.api.endpoints import Endpoint
 from airflow_provider_asposeocr.batches.documents import BatchDocument
 from airflow_provider_asposeocr.batches.slots import printable
 from airflow_provider_asposeocr.exceptions import AsposeOcrError
-from airflow_provider_asposeocr.hooks.aspose_ocr import AsposeOcrHook
+from airflow_provider_asposeocr.hooks.synchronous import AsposeOcrHook
 
 log = logging.getLogger(__name__)
 

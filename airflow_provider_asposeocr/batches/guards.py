@@ -12,7 +12,7 @@ from airflow_provider_asposeocr.batches.listing import entries_below
 from airflow_provider_asposeocr.batches.manifest import Summary
 from airflow_provider_asposeocr.batches.plan import BatchPlan
 from airflow_provider_asposeocr.exceptions import AsposeOcrError, AsposeOcrInputError
-from airflow_provider_asposeocr.hooks.aspose_ocr import AsposeOcrHook
+from airflow_provider_asposeocr.hooks.synchronous import AsposeOcrHook
 from airflow_provider_asposeocr.storage.failures import NOTHING_SENT, before_sending
 from airflow_provider_asposeocr.storage.lineage import LOCAL_PROTOCOLS
 

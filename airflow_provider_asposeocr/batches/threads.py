@@ -15,7 +15,7 @@ from airflow_provider_asposeocr.exceptions import (
     AsposeOcrConnectionNotFoundError,
     AsposeOcrServiceError,
 )
-from airflow_provider_asposeocr.hooks.aspose_ocr import AsposeOcrHook
+from airflow_provider_asposeocr.hooks.synchronous import AsposeOcrHook
 
 _LONGEST_END = 30.0
 """Seconds that an interrupted batch waits for what is under way."""

@@ -29,7 +29,7 @@ from airflow_provider_asposeocr.api.results import OcrTask
 from airflow_provider_asposeocr.api.settings import Settings
 from airflow_provider_asposeocr.decorators.returned import ARGUMENTS, arguments_of, as_json, keep, kept
 from airflow_provider_asposeocr.exceptions import AsposeOcrDeliveryError, AsposeOcrInputError
-from airflow_provider_asposeocr.hooks.aspose_ocr import Submission
+from airflow_provider_asposeocr.hooks.submissions import Submission
 from airflow_provider_asposeocr.jobs.job import OcrJob
 from airflow_provider_asposeocr.jobs.memory import SubmissionMemory
 from airflow_provider_asposeocr.jobs.record import SubmissionRecord

@@ -35,8 +35,8 @@ from airflow_provider_asposeocr.exceptions import (
     AsposeOcrInputError,
     because_of,
 )
-from airflow_provider_asposeocr.hooks.aspose_ocr import AsposeOcrHook
 from airflow_provider_asposeocr.hooks.flows import LONGEST_FETCH
+from airflow_provider_asposeocr.hooks.synchronous import AsposeOcrHook
 from airflow_provider_asposeocr.jobs.deferrals import JobEvent, deferral_limit, is_deferral_timeout, not_fetched
 from airflow_provider_asposeocr.jobs.job import OcrJob
 from airflow_provider_asposeocr.jobs.kills import Kill, sleep_until_stopped

@@ -17,7 +17,7 @@ from airflow_provider_asposeocr import metrics
 from airflow_provider_asposeocr.api.results import OcrTask
 from airflow_provider_asposeocr.api.values import Value
 from airflow_provider_asposeocr.exceptions import AsposeOcrError
-from airflow_provider_asposeocr.hooks.aspose_ocr import AsposeOcrHook
+from airflow_provider_asposeocr.hooks.synchronous import AsposeOcrHook
 from airflow_provider_asposeocr.jobs.assets import announce
 from airflow_provider_asposeocr.jobs.job import OcrJob
 from airflow_provider_asposeocr.storage.counts import counts_of

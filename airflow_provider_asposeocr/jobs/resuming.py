@@ -18,7 +18,7 @@ from airflow_provider_asposeocr.api.polling import Poller, PollOutcome, PollSche
 from airflow_provider_asposeocr.api.values import Value
 from airflow_provider_asposeocr.events import Event, told, warned
 from airflow_provider_asposeocr.exceptions import AsposeOcrAmbiguousSubmissionError, AsposeOcrTaskRefusedError
-from airflow_provider_asposeocr.hooks.aspose_ocr import AsposeOcrHook
+from airflow_provider_asposeocr.hooks.synchronous import AsposeOcrHook
 from airflow_provider_asposeocr.jobs.memory import SubmissionMemory
 from airflow_provider_asposeocr.jobs.record import SubmissionRecord
 

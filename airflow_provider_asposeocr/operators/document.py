@@ -30,7 +30,7 @@ from airflow_provider_asposeocr.exceptions import (
     AsposeOcrServiceError,
     AsposeOcrTaskError,
 )
-from airflow_provider_asposeocr.hooks.aspose_ocr import Submission
+from airflow_provider_asposeocr.hooks.submissions import Submission
 from airflow_provider_asposeocr.jobs.following import DEFAULT_TIMEOUT, OcrJobOperator
 from airflow_provider_asposeocr.jobs.job import OcrJob
 from airflow_provider_asposeocr.jobs.memory import SubmissionIntent, SubmissionMemory

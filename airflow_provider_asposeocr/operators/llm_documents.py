@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_asposeocr.api.checks import parse_settings, switch
 from airflow_provider_asposeocr.api.results import OcrTask
 from airflow_provider_asposeocr.exceptions import AsposeOcrInputError
-from airflow_provider_asposeocr.hooks.aspose_ocr import Submission
+from airflow_provider_asposeocr.hooks.submissions import Submission
 from airflow_provider_asposeocr.jobs.job import OcrJob
 from airflow_provider_asposeocr.operators.document import AsposeOcrOperator
 from airflow_provider_asposeocr.storage.failures import delivering

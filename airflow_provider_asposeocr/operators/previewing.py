@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from airflow_provider_asposeocr.api.checks import switch
 from airflow_provider_asposeocr.api.results import OcrTask
 from airflow_provider_asposeocr.exceptions import AsposeOcrError, AsposeOcrInputError
-from airflow_provider_asposeocr.hooks.aspose_ocr import Submission
+from airflow_provider_asposeocr.hooks.submissions import Submission
 from airflow_provider_asposeocr.jobs.job import OcrJob
 from airflow_provider_asposeocr.jobs.memory import SubmissionMemory
 from airflow_provider_asposeocr.jobs.record import SubmissionRecord
