@@ -102,7 +102,10 @@ def drawn_up(listing: Listing, plan: BatchPlan, memory: BatchMemory, *, durable:
         if old is not None:
             document = replace(document, files=old.files, places=old.places)
             same = old.fingerprint == plan.fingerprint and old.version is not None and old.version == document.version
-            if same and durable and not (plan.resubmit_on_clear and old.reader == memory.run):
+            if plan.resubmit_on_clear and old.reader == memory.run:
+                # Its results are ours to replace.
+                document = replace(document, read_by=memory.run)
+            elif same and durable:
                 if old.status in DONE:
                     document = replace(
                         old,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_asposeocr.batches.lines import line_of
@@ -40,10 +41,9 @@ def ended(place: ObjectStoragePath, run: str) -> dict[str, Any] | None:
     :param place: the folder of what task instances have left behind.
     :param run: the task instance.
     """
-    with suppress(NotADirectoryError):
-        # A file where the folder would be: whoever writes into it says so.
-        return max((entry for entry in _pieces(place).read() if entry.get("run") == run), key=_ended_at, default=None)
-    return None
+    ends = ((_age(entry), entry) for entry in _pieces(place).read() if entry.get("run") == run)
+    last = max(((age, entry) for age, entry in ends if age is not None), key=itemgetter(0), default=None)
+    return None if last is None else last[1]
 
 
 def _pieces(place: ObjectStoragePath) -> Pieces:
@@ -52,16 +52,22 @@ def _pieces(place: ObjectStoragePath) -> Pieces:
 
 def _worth_keeping(entries: Iterable[dict[str, Any]]) -> list[bytes]:
     """The last end of each task instance that is not too old."""
-    kept: dict[str, dict[str, Any]] = {}
+    kept: dict[str, tuple[tuple[int, float], bytes]] = {}
     oldest = time.time() - RETENTION.total_seconds()
     for entry in entries:
-        run = str(entry.get("run"))
-        if _ended_at(entry) > oldest and (run not in kept or _ended_at(kept[run]) <= _ended_at(entry)):
-            kept[run] = entry
-    return [line_of(entry) for entry in kept.values()]
+        run, age = str(entry.get("run")), _age(entry)
+        if age is not None and age[1] > oldest and (run not in kept or kept[run][0] <= age):
+            kept[run] = age, line_of(entry)
+    return [line for _, line in kept.values()]
 
 
-def _ended_at(entry: Mapping[str, Any]) -> float:
-    with suppress(ValueError, TypeError):
-        return float(entry.get("ended_at", 0.0))
-    return 0.0
+def _age(entry: Mapping[str, Any]) -> tuple[int, float] | None:
+    """
+    What tells which of two ends is the later one; ``None`` where a line says nothing of use.
+
+    Each clear raises the limit of tries, also where a clock was ahead before.
+    """
+    with suppress(KeyError, ValueError, TypeError):
+        float(entry.get("since", 0.0))
+        return int(entry["max_tries"]), float(entry["ended_at"])
+    return None

@@ -32,7 +32,7 @@ from airflow_provider_asposeocr.batches.telling import tell
 from airflow_provider_asposeocr.batches.threads import work
 from airflow_provider_asposeocr.events import Event, told
 from airflow_provider_asposeocr.exceptions import AsposeOcrInputError
-from airflow_provider_asposeocr.hooks.aspose_ocr import AsposeOcrHook
+from airflow_provider_asposeocr.hooks.synchronous import AsposeOcrHook
 from airflow_provider_asposeocr.jobs.following import DEFAULT_TIMEOUT, OcrJobOperator
 from airflow_provider_asposeocr.jobs.job import OcrJob
 from airflow_provider_asposeocr.jobs.kills import sleep_until_stopped
@@ -189,10 +189,13 @@ class AsposeOcrBatchOperator(OcrJobOperator):
         :param context: Airflow's task context.
         """
         self._context = context
+        return self._begin(context, durable=self.durable)
+
+    def _begin(self, context: Context, *, durable: bool) -> dict[str, Any]:
         plan = self._plan(context)
         memory = self._remembered(context, plan)
         began_at = time.time()
-        header = memory.header() if self.durable else None
+        header = memory.header() if durable else None
         cleared = header is not None and header.get("max_tries") != plan.max_tries
         if header is not None and not cleared:
             # It may be one of a batch that has succeeded, whose XCom could not be pushed.
@@ -205,7 +208,7 @@ class AsposeOcrBatchOperator(OcrJobOperator):
             if self.results == "parquet":
                 # Not where jobs are paid for: they are fetched, and a retry elsewhere may have it.
                 needs_a_table(plan)
-            documents = self._drawn_up(plan, memory)
+            documents = self._drawn_up(plan, memory, durable=durable)
             if not documents and self.on_empty != "succeed":
                 sentence = f"There are no documents in {self.images!r:.200}. {NOTHING_SENT}"
                 raise AirflowSkipException(sentence) if self.on_empty == "skip" else AsposeOcrInputError(sentence)
@@ -229,7 +232,8 @@ class AsposeOcrBatchOperator(OcrJobOperator):
         memory = self._remembered(context, plan)
         header = memory.header()
         if header is None or header.get("finished") or "offset" not in header:
-            return self.execute(context)
+            # What is woken once more has succeeded already.
+            return self._begin(context, durable=self.durable or header is not None)
         event = event or {}
         stays = event.get("status", ENDED) != ENDED
         if stays:
@@ -337,7 +341,7 @@ class AsposeOcrBatchOperator(OcrJobOperator):
         if failure is not None:
             raise failure
         try:
-            memory.end(remembered, may_bill_again=plan.overwrite or self.resubmit_on_clear)
+            memory.end(remembered, may_bill_again=plan.overwrite or self.resubmit_on_clear or not self.durable)
         except Exception as error:  # noqa: BLE001 - the manifest says it all
             self.log.warning("What is no longer needed could not be removed: %s: %s", type(error).__name__, error)
         xcom = xcom_of(summary, plan, manifest, run.progress.calls, table)
@@ -393,10 +397,10 @@ class AsposeOcrBatchOperator(OcrJobOperator):
         _ = plan.typed_settings
         return plan
 
-    def _drawn_up(self, plan: BatchPlan, memory: BatchMemory) -> list[BatchDocument]:
+    def _drawn_up(self, plan: BatchPlan, memory: BatchMemory, *, durable: bool) -> list[BatchDocument]:
         chosen = self.include, self.exclude, plan.endpoint.formats
         listing = listed(self.images, self.storage_conn_id, plan.folder, *chosen)
-        return list(drawn_up(listing, plan, memory, durable=self.durable))
+        return list(drawn_up(listing, plan, memory, durable=durable))
 
     def _remembered(self, context: Context, plan: BatchPlan) -> BatchMemory:
         ti: Any = context["ti"]

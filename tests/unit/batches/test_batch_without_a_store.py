@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import json
+import time
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,7 +16,16 @@ import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_asposeocr.emulator import EmulatorServer
-from tests.unit.batches.batch_stubs import DEFERRED, batch, event_of_batch, task_instance
+from airflow_provider_asposeocr.exceptions import AsposeOcrInputError
+from tests.unit.batches.batch_stubs import (
+    DEFERRED,
+    StrictStore,
+    batch,
+    deferred_by,
+    event_of_batch,
+    task_instance,
+    to_the_end,
+)
 from tests.unit.storage.outputs import QUIET
 from tests.unit.storage.storages import Moody
 from tests.unit.task_stubs import Clock
@@ -25,8 +35,8 @@ pytestmark = QUIET
 WORK_FOLDER = ".aspose-ocr"
 
 
-def run(run_id: str = "run", map_index: int = -1) -> dict[str, Any]:
-    return {"ti": task_instance(run_id=run_id, map_index=map_index)}
+def run(run_id: str = "run", map_index: int = -1, **more: Any) -> dict[str, Any]:
+    return {"ti": task_instance(run_id=run_id, map_index=map_index), **more}
 
 
 def cleared(context: dict[str, Any]) -> dict[str, Any]:
@@ -133,3 +143,107 @@ def test_an_end_that_cannot_be_kept_fails_no_batch_and_bills_nothing_again(
         operator = batch(inbox, Path(), output_path="moody://out", resubmit_on_clear=True)
         assert operator.execute(context)[counted] == 6
     assert service.calls().accepted == 6
+
+
+@pytest.mark.parametrize("ahead", [5.0, 3600.0])
+def test_a_clock_that_was_ahead_makes_no_end_the_last_one(
+    service: EmulatorServer, inbox: Path, outbox: Path, monkeypatch: pytest.MonkeyPatch, ahead: float
+) -> None:
+    context, now = run(), time.time
+    monkeypatch.setattr(time, "time", lambda: now() + ahead)
+    batch(inbox / "2023", outbox, resubmit_on_clear=True).execute(context)
+    monkeypatch.setattr(time, "time", now)
+    assert batch(inbox / "2023", outbox, resubmit_on_clear=True).execute(cleared(context))["completed"] == 3
+    assert batch(inbox / "2023", outbox, resubmit_on_clear=True).execute(context)["skipped"] == 3
+    assert service.calls().accepted == 6
+
+
+@pytest.mark.parametrize(
+    "garbage", [{"since": "soon"}, {"since": [1]}, {"ended_at": "x"}, {"max_tries": None}, {"max_tries": "many"}]
+)
+def test_a_line_that_says_nothing_of_use_is_passed_over(
+    service: EmulatorServer, inbox: Path, outbox: Path, garbage: dict[str, Any]
+) -> None:
+    image = [str(inbox / "2023" / "0.png")]
+    context = run()
+    batch(image, outbox, overwrite=True).execute(context)
+    (piece,) = (outbox / WORK_FOLDER).glob("*.jsonl")
+    line = json.dumps({**json.loads(piece.read_text()), **garbage})
+    piece.write_text(f"\0{{garbage\n[]\n3\nnull\n{line}\n")
+    for _ in range(2):
+        assert batch(image, outbox, overwrite=True).execute(context)["skipped"] == 1
+    assert service.calls().accepted == 1
+
+
+@pytest.mark.parametrize(
+    "broken", [PermissionError("no rights to list"), NotADirectoryError("a file"), ImportError("x")]
+)
+def test_an_output_folder_that_cannot_be_listed_is_found_before_anything_is_sent(
+    service: EmulatorServer, moody: Moody, monkeypatch: pytest.MonkeyPatch, inbox: Path, broken: Exception
+) -> None:
+    """A retry would find the same."""
+
+    def refused(*_: Any, **__: Any) -> Any:
+        raise broken
+
+    monkeypatch.setattr(Moody, "ls", refused)
+    with pytest.raises(AsposeOcrInputError, match=r"out cannot be looked into: .*Nothing was sent"):
+        batch(inbox, Path(), output_path="moody://out").execute(run())
+    assert service.calls().total == 0
+
+
+def test_a_batch_that_is_told_to_remember_nothing_bills_once_when_woken_twice(
+    slow_emulator: EmulatorServer, clock: Clock, inbox: Path, outbox: Path
+) -> None:
+    """A wake goes on with the try that is deferred: `durable=False` is about the tries before."""
+    context: Any = run()
+    operator = batch(inbox, outbox, overwrite=True, durable=False, **DEFERRED)
+    trigger = deferred_by(operator, context)
+    assert to_the_end(lambda: operator, context, trigger, clock)["completed"] == 6
+    assert operator.execute_complete(context, {"status": "ended", "ended": []})["skipped"] == 6
+    assert slow_emulator.calls().accepted == 6
+    assert batch(inbox, outbox, overwrite=True, durable=False, **DEFERRED).durable is False
+
+
+class TestUpgradeOfAirflow:
+    """Airflow becomes 3.3 between two tries: there is a store now, which knows nothing."""
+
+    def test_a_batch_in_the_middle_goes_on(
+        self, slow_emulator: EmulatorServer, clock: Clock, inbox: Path, outbox: Path, store: StrictStore
+    ) -> None:
+        """What it has paid for is fetched, and not billed again."""
+        context = run()
+        deferred_by(batch(inbox, outbox, **DEFERRED), context)
+        context["task_state_store"] = store
+        clock.now += 120
+        assert batch(inbox, outbox).execute(context)["completed"] == 6
+        assert slow_emulator.calls().accepted == 6
+        assert not (outbox / WORK_FOLDER).exists()
+        assert batch(inbox, outbox).execute(context)["skipped"] == 6
+
+    def test_a_batch_that_has_ended_is_known(
+        self, service: EmulatorServer, inbox: Path, outbox: Path, store: StrictStore
+    ) -> None:
+        first = run("first")
+        for context in (first, run("second")):
+            batch(inbox / "2023", outbox, overwrite=True).execute(context)
+        first["task_state_store"] = store
+        assert batch(inbox / "2023", outbox, overwrite=True).execute(cleared(first))["skipped"] == 3
+        assert service.calls().accepted == 6
+
+
+@pytest.mark.parametrize("has_store", [False, True])
+def test_a_clear_may_replace_what_the_run_itself_has_read_though_nothing_else_may_be(
+    service: EmulatorServer, inbox: Path, outbox: Path, store: StrictStore, has_store: bool
+) -> None:
+    """`on_existing="fail"` is about the results of others."""
+    image = [str(inbox / "2023" / "0.png")]
+    options: dict[str, Any] = {"on_existing": "fail", "resubmit_on_clear": True}
+    context = run("first", **({"task_state_store": store} if has_store else {}))
+    assert batch(image, outbox, **options).execute(context)["completed"] == 1
+    for accepted in (2, 3):
+        assert batch(image, outbox, **options).execute(cleared(context))["completed"] == 1
+        assert batch(image, outbox, **options).execute(context)["skipped"] == 1
+        assert service.calls().accepted == accepted
+    with pytest.raises(AsposeOcrInputError, match="Results are there already"):
+        batch(image, outbox, **options).execute(run("second"))
