@@ -32,9 +32,9 @@ LATENCIES: Mapping[str, float] = {
     "ocr_batch": 3.0,
     "ocr_held": 60.0,
     "ocr_synchronous": 1.0,
-    "ocr_deferrable": 4.0,
+    "ocr_deferrable": 8.0,
     "ocr_sensed": 12.0,
-    "ocr_taskflow": 4.0,
+    "ocr_taskflow": 8.0,
     "ocr_quick": 0.0,
     "ocr_untouched": 0.0,
 }

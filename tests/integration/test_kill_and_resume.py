@@ -63,7 +63,7 @@ def test_a_reset_of_orphaned_tasks_cancels_nothing(document: Document) -> None:
     with document.airflow.only_scheduler_restarted():
         wait_until(lambda: not psutil.pid_exists(orphan.pid), "the orphan is told to end")
         wait_until(lambda: document.task.try_number == 2, "the task starts anew")
-        wait_until(lambda: "Going on with" in document.log(2), "it goes on with the job", 20)
+        wait_until(lambda: "Going on with" in document.log(2), "it goes on with the job")
         assert document.calls("DELETE", "RecognizeImage") == 0
         document.mark("failed")
         document.wait_for_cancellation()

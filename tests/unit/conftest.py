@@ -53,10 +53,13 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def slow_emulator(define_connection: Callable[..., None], clock: Clock) -> Iterator[EmulatorServer]:
+def slow_emulator(
+    define_connection: Callable[..., None], clock: Clock, shared_emulator: EmulatorServer
+) -> Iterator[EmulatorServer]:
     """An emulator whose jobs take a minute of a clock that stands still, and the default connection to it."""
     forget_tokens()
-    with EmulatorServer(latency=60, clock=clock) as server:
+    # One reader for all: its models are 40 MB, and take a second to load.
+    with EmulatorServer(latency=60, clock=clock, reader=shared_emulator.reader) as server:
         define_connection(host=server.url, login="id", password="secret")
         yield server
 
