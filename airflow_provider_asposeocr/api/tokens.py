@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import math
 import os
 import re
 import threading
@@ -27,6 +28,8 @@ from airflow_provider_asposeocr.exceptions import AsposeOcrError
 
 RENEWAL_MARGIN = 60.0
 """How many seconds before its end a token is renewed."""
+_IN_A_ROW = 1.0
+"""Seconds within which those who waited for a fetch that was given up begin the next one."""
 
 
 class TokenAnswer(BaseModel):
@@ -162,7 +165,7 @@ class TokenStore:
         self._token: str | None = None
         self._renew_at = 0.0
         self._lease: TokenLease | None = None
-        self._given_up = False
+        self._given_up_at = -math.inf
 
     def claim(self, rejected: str | None, claimant: Hashable) -> str | TokenLease | Future[str | None]:
         """
@@ -180,8 +183,9 @@ class TokenStore:
                 return self._token
             if self._lease is not None and self._lease.claimant != claimant:
                 return self._lease.waiters
-            self._lease = TokenLease(self, claimant, _Waiters(), given_up=self._given_up)
-            self._given_up = False
+            again = self._clock() - self._given_up_at < _IN_A_ROW
+            self._lease = TokenLease(self, claimant, _Waiters(), given_up=again)
+            self._given_up_at = -math.inf
             return self._lease
 
     def keep(self, lease: TokenLease, token: str, expires_in: float) -> None:
@@ -208,7 +212,9 @@ class TokenStore:
         """
         with self._lock:
             if self._lease is lease:
-                self._lease, self._given_up = None, given_up
+                self._lease = None
+                if given_up:
+                    self._given_up_at = self._clock()
 
 
 _stores: dict[str, TokenStore] = {}

@@ -103,8 +103,8 @@ def drawn_up(listing: Listing, plan: BatchPlan, memory: BatchMemory, *, durable:
             document = replace(document, files=old.files, places=old.places)
             same = old.fingerprint == plan.fingerprint and old.version is not None and old.version == document.version
             if plan.resubmit_on_clear and old.reader == memory.run:
-                # Its results are ours to replace.
-                document = replace(document, read_by=memory.run)
+                # A clear may replace them.
+                document = replace(document, read_by=memory.run if old.status in DONE else None)
             elif same and durable:
                 if old.status in DONE:
                     document = replace(

@@ -31,7 +31,10 @@ def keep_end(place: ObjectStoragePath, header: Mapping[str, Any]) -> None:
     :param place: the folder for what task instances leave behind.
     :param header: what it remembers of the batch as a whole.
     """
-    _pieces(place).add([{**{name: header[name] for name in _TOLD if name in header}, "ended_at": time.time()}])
+    # Their number, and no time: a clock may have been ahead then. Nor what a clear makes of the limit of tries.
+    before = ended(place, str(header["run"])) or {}
+    told = {name: header[name] for name in _TOLD if name in header}
+    _pieces(place).add([{**told, "ends": int(before.get("ends", 0)) + 1, "ended_at": time.time()}])
 
 
 def ended(place: ObjectStoragePath, run: str) -> dict[str, Any] | None:
@@ -62,12 +65,8 @@ def _worth_keeping(entries: Iterable[dict[str, Any]]) -> list[bytes]:
 
 
 def _age(entry: Mapping[str, Any]) -> tuple[int, float] | None:
-    """
-    What tells which of two ends is the later one; ``None`` where a line says nothing of use.
-
-    Each clear raises the limit of tries, also where a clock was ahead before.
-    """
-    with suppress(KeyError, ValueError, TypeError):
+    """What tells which of two ends is the later one; ``None`` where a line says nothing of use."""
+    with suppress(KeyError, ValueError, TypeError, OverflowError):
         float(entry.get("since", 0.0))
-        return int(entry["max_tries"]), float(entry["ended_at"])
+        return int(entry["ends"]), float(entry["ended_at"])
     return None

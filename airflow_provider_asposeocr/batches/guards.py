@@ -23,13 +23,16 @@ _LOOKERS = 16
 _TOLD = 3
 
 
-def refuse_beyond(documents: Sequence[BatchDocument], plan: BatchPlan, most: int | None) -> None:
+def refuse_beyond(
+    documents: Sequence[BatchDocument], plan: BatchPlan, most: int | None, *, cleared: bool = False
+) -> None:
     """
     Refuse to begin with too many documents, or where results are there that must not be.
 
     :param documents: the list, as it was drawn up.
     :param plan: what to do.
     :param most: how many may be read; ``None`` for any number.
+    :param cleared: whether a user has cleared a task that knows what it has read.
     :raises AsposeOcrInputError: before anything is sent.
     """
     waiting = sum(each.status is DocumentStatus.WAITING for each in documents)
@@ -42,15 +45,24 @@ def refuse_beyond(documents: Sequence[BatchDocument], plan: BatchPlan, most: int
     folder = plan.folder
     with before_sending(f"{folder} cannot be listed"):
         there = _files_in(folder)
-    # What this task instance has read is there by right: it has succeeded before, and is cleared.
-    others = (each for each in documents if each.read_by is None or each.read_by != each.run)
-    paths = (path for each in others for path in output_of(plan, each).named(plan.extensions))
-    existing = [str(path) for path in paths if path.path in there or path.path.lstrip("/") in there]
+    existing = [
+        str(path)
+        for each in documents
+        for path in output_of(plan, each).named(plan.extensions)
+        if (path.path in there or path.path.lstrip("/") in there) and not _is_its_own(str(path), each, cleared=cleared)
+    ]
     if existing:
         more = f" and {len(existing) - _TOLD} more" if len(existing) > _TOLD else ""
         raise AsposeOcrInputError(
             f"Results are there already (on_existing='fail'): {', '.join(existing[:_TOLD])}{more}. {NOTHING_SENT}"
         )
+
+
+def _is_its_own(path: str, document: BatchDocument, *, cleared: bool) -> bool:
+    """Whether a result is there by right: this task instance has read the document, and has succeeded before."""
+    if document.read_by is None or document.read_by != document.run:
+        return False
+    return document.status is DocumentStatus.SKIPPED or (cleared and path in document.files)
 
 
 def _files_in(folder: ObjectStoragePath) -> set[str]:

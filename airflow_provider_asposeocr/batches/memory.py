@@ -63,21 +63,13 @@ class FileStore:
         :param key: its name.
         :param default: what to return where there is none.
         """
-        with remembering(f"{self._folder / key}.json cannot be read"):
-            return self.read(key, default)
-
-    def read(self, key: str, default: Any = None) -> Any:
-        """
-        Return a value; what breaks is not made one of our errors.
-
-        :param key: its name.
-        :param default: what to return where there is none.
-        """
-        try:
-            with (self._folder / f"{key}.json").open("rb") as file:
-                return json.loads(file.read())
-        except (FileNotFoundError, NotADirectoryError, ValueError):
-            return default
+        path = self._folder / f"{key}.json"
+        with remembering(f"{path} cannot be read"):
+            try:
+                with path.open("rb") as file:
+                    return json.loads(file.read())
+            except (FileNotFoundError, NotADirectoryError, ValueError):
+                return default
 
     def set(self, key: str, value: Any, *, retention: Any = None) -> None:
         """
@@ -133,12 +125,15 @@ class BatchMemory:
 
     # The header
 
-    def header(self) -> dict[str, Any] | None:
-        """Return what was remembered of the batch as a whole; ``None`` where nothing was."""
+    def header(self, *, woken: bool = False) -> dict[str, Any] | None:
+        """
+        Return what was remembered of the batch as a whole; ``None`` where nothing was.
+
+        :param woken: whether jobs may run: the batch was deferred.
+        """
         header = self._store.get(HEADER)
         if not isinstance(header, Mapping):
-            # Nothing is on its way, as far as anybody knows.
-            with before_sending(f"{self.folder} cannot be looked into"):
+            with (remembering if woken else before_sending)(f"{self.folder} cannot be looked into"):
                 header = self._left_in_files() or ended(self._work.parent, self.run)
         self._header = header if isinstance(header, Mapping) else {}
         self.since = float(self._header.get("since") or self._header.get("began_at") or math.inf)
@@ -146,8 +141,10 @@ class BatchMemory:
 
     def _left_in_files(self) -> dict[str, Any] | None:
         """What a try has left that had no store: Airflow has been upgraded to 3.3 since. It stays there."""
+        if isinstance(self._store, FileStore) or self._work.name not in names_in(self._work.parent):
+            return None
         left = FileStore(self._work)
-        header = None if isinstance(self._store, FileStore) else left.read(HEADER)
+        header = left.get(HEADER)
         if not isinstance(header, Mapping):
             return None
         self._store, self.slots = left, Slots(left)

@@ -212,7 +212,7 @@ class AsposeOcrBatchOperator(OcrJobOperator):
             if not documents and self.on_empty != "succeed":
                 sentence = f"There are no documents in {self.images!r:.200}. {NOTHING_SENT}"
                 raise AirflowSkipException(sentence) if self.on_empty == "skip" else AsposeOcrInputError(sentence)
-            refuse_beyond(documents, plan, self.max_documents)
+            refuse_beyond(documents, plan, self.max_documents, cleared=cleared)
             if self._only_looks:
                 return checked_beforehand(documents, plan, self.hook)
             memory.begin_anew()
@@ -230,7 +230,7 @@ class AsposeOcrBatchOperator(OcrJobOperator):
         self._context = context
         plan = self._plan(context)
         memory = self._remembered(context, plan)
-        header = memory.header()
+        header = memory.header(woken=True)
         if header is None or header.get("finished") or "offset" not in header:
             # What is woken once more has succeeded already.
             return self._begin(context, durable=self.durable or header is not None)

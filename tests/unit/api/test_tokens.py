@@ -134,7 +134,7 @@ class TestSingleFlight:
         assert waiting.result(timeout=0) is None
         assert isinstance(store.claim(None, "one"), TokenLease)
 
-    def test_a_fetch_is_given_up_to_the_others_but_not_on_and_on(self, store):
+    def test_a_fetch_is_given_up_to_the_others_but_not_on_and_on(self, store, clock):
         """From one deadline to the next, nobody's fetch would come to its end: the second time all hear the error."""
         for _ in range(2):
             heard = []
@@ -146,6 +146,13 @@ class TestSingleFlight:
                 heard.append(str(waiting.exception(timeout=0) or waiting.result(timeout=0)))
             assert heard[0] == "None"
             assert "slow" in heard[1]
+        with lease(store) as taken:
+            taken.give_up()
+        clock.now += 10
+        with lease(store) as taken:
+            waiting = store.claim(None, "one")
+            taken.give_up()
+        assert waiting.result(timeout=0) is None
 
     def test_a_claimant_does_not_wait_for_itself(self, store):
         """A signal handler may interrupt its own thread inside a fetch."""

@@ -13,10 +13,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
 from airflow_provider_asposeocr.emulator import EmulatorServer
-from airflow_provider_asposeocr.exceptions import AsposeOcrInputError
+from airflow_provider_asposeocr.exceptions import AsposeOcrBatchError, AsposeOcrInputError
 from tests.unit.batches.batch_stubs import (
     DEFERRED,
     StrictStore,
@@ -159,7 +159,7 @@ def test_a_clock_that_was_ahead_makes_no_end_the_last_one(
 
 
 @pytest.mark.parametrize(
-    "garbage", [{"since": "soon"}, {"since": [1]}, {"ended_at": "x"}, {"max_tries": None}, {"max_tries": "many"}]
+    "garbage", [{"since": "soon"}, {"since": [1]}, {"ended_at": "x"}, {"ends": None}, {"ends": float("inf")}]
 )
 def test_a_line_that_says_nothing_of_use_is_passed_over(
     service: EmulatorServer, inbox: Path, outbox: Path, garbage: dict[str, Any]
@@ -221,6 +221,34 @@ class TestUpgradeOfAirflow:
         assert not (outbox / WORK_FOLDER).exists()
         assert batch(inbox, outbox).execute(context)["skipped"] == 6
 
+    @pytest.mark.parametrize("call", ["ls", "open"])
+    def test_a_batch_whose_files_cannot_be_read_for_a_moment_says_that_something_is_kept(
+        self,
+        slow_emulator: EmulatorServer,
+        clock: Clock,
+        moody: Moody,
+        monkeypatch: pytest.MonkeyPatch,
+        inbox: Path,
+        store: StrictStore,
+        call: str,
+    ) -> None:
+        """Its jobs are paid for: a retry fetches them."""
+        context = run()
+        deferred_by(batch(inbox, Path(), output_path="moody://out", **DEFERRED), context)
+        context["task_state_store"] = store
+
+        def refused(*_: Any, **__: Any) -> Any:
+            raise PermissionError("403")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(Moody, call, refused)
+            with pytest.raises(AsposeOcrBatchError, match="What is done and what runs is kept") as raised:
+                batch(inbox, Path(), output_path="moody://out", **DEFERRED).execute_complete(context, {})
+        assert not isinstance(raised.value, AirflowFailException)
+        clock.now += 120
+        assert batch(inbox, Path(), output_path="moody://out").execute(context)["completed"] == 6
+        assert slow_emulator.calls().accepted == 6
+
     def test_a_batch_that_has_ended_is_known(
         self, service: EmulatorServer, inbox: Path, outbox: Path, store: StrictStore
     ) -> None:
@@ -247,3 +275,51 @@ def test_a_clear_may_replace_what_the_run_itself_has_read_though_nothing_else_ma
         assert service.calls().accepted == accepted
     with pytest.raises(AsposeOcrInputError, match="Results are there already"):
         batch(image, outbox, **options).execute(run("second"))
+
+
+@pytest.mark.parametrize("has_store", [False, True])
+@pytest.mark.parametrize("options", [{"durable": False}, {}], ids=["told to remember nothing", "forgotten"])
+def test_what_is_no_clear_as_far_as_is_known_replaces_nothing(
+    service: EmulatorServer, inbox: Path, outbox: Path, has_store: bool, options: dict[str, Any]
+) -> None:
+    """A retry where nothing is remembered is refused by `on_existing="fail"`, before anything is billed."""
+    image = [str(inbox / "2023" / "0.png")]
+    options = {"on_existing": "fail", "resubmit_on_clear": True, **options}
+    for refused in (False, True):
+        context = run(**({"task_state_store": StrictStore()} if has_store else {}))
+        if not refused:
+            batch(image, outbox, **options).execute(context)
+            for piece in (outbox / WORK_FOLDER).glob("ended-*"):
+                piece.unlink()
+        else:
+            with pytest.raises(AsposeOcrInputError, match="Results are there already"):
+                batch(image, outbox, **options).execute(context)
+    assert service.calls().accepted == 1
+
+
+def test_a_clear_replaces_no_file_that_the_run_has_not_written(
+    service: EmulatorServer, inbox: Path, outbox: Path, store: StrictStore
+) -> None:
+    """Found before anything is billed, though the document is the run's own."""
+    image = [str(inbox / "2023" / "0.png")]
+    options: dict[str, Any] = {"on_existing": "fail", "resubmit_on_clear": True}
+    context = run(task_state_store=store)
+    batch(image, outbox, **options).execute(context)
+    (outbox / "0.json").write_text("somebody else's")
+    with pytest.raises(AsposeOcrInputError, match=r"Results are there already.*0\.json"):
+        batch(image, outbox, settings={"resultType": "JSON"}, **options).execute(cleared(context))
+    assert service.calls().accepted == 1
+
+
+def test_fewer_retries_in_the_dag_file_make_no_older_end_the_last_one(
+    service: EmulatorServer, inbox: Path, outbox: Path
+) -> None:
+    """A clear sets the limit of tries anew, by the retries that the DAG has then: it may be lower than before."""
+    context = run()
+    context["ti"].max_tries = 5
+    for completed in (3, 6):
+        assert batch(inbox / "2023", outbox, resubmit_on_clear=True).execute(context)["completed"] == 3
+        for _ in range(2):
+            assert batch(inbox / "2023", outbox, resubmit_on_clear=True).execute(context)["skipped"] == 3
+        assert service.calls().accepted == completed
+        context["ti"].max_tries = 1
