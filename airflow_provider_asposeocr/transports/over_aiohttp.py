@@ -19,7 +19,7 @@ from airflow_provider_asposeocr.connection import ServiceConnection
 from airflow_provider_asposeocr.exceptions import AsposeOcrProtocolError
 from airflow_provider_asposeocr.transports.failures import came_too_late, raise_unless_refused, what_broke
 from airflow_provider_asposeocr.transports.proxies import proxy_to
-from airflow_provider_asposeocr.transports.shared_deadlines import NEAR, SharedDeadlines
+from airflow_provider_asposeocr.transports.shared_deadlines import SharedDeadlines
 from airflow_provider_asposeocr.transports.tls import tls_context
 
 _MOST_CONNECTIONS = 100
@@ -100,9 +100,7 @@ class AiohttpTransport:
         shared = _sessions[self._key]
         left = None if request.deadline is None else request.deadline - time.time()
         try:
-            async with asyncio.timeout(left if left is not None and left < NEAR else None) as scope:
-                if left is not None and left >= NEAR:
-                    shared.deadlines.watch(scope, left)
+            async with shared.deadlines.within(left) as scope:
                 try:
                     # Not `async with`, which holds two coroutines for each that waits.
                     await shared.turns.acquire()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 
-NEAR = 5.0
+_NEAR = 5.0
 """Seconds below which a deadline is kept to exactly, by a timer of its own."""
 _LOOK = 1.0
 """Seconds by which another one may be late."""
@@ -25,23 +25,25 @@ class SharedDeadlines:
         self._times: dict[asyncio.Timeout, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def watch(self, scope: asyncio.Timeout, seconds: float) -> None:
+    def within(self, seconds: float | None) -> asyncio.Timeout:
         """
-        Let a scope end once its time is over.
+        Return a scope that ends once its time is over, to be entered at once and forgotten at its end.
 
-        :param scope: an ``asyncio.timeout`` without a time of its own, which has been entered.
-        :param seconds: how long it may take from now on.
+        :param seconds: how long it may take from now on; ``None`` for ever.
         """
-        loop = asyncio.get_running_loop()
+        if seconds is None or seconds < _NEAR:
+            return asyncio.timeout(seconds)
+        loop, scope = asyncio.get_running_loop(), asyncio.timeout(None)
         self._times[scope] = loop.time() + seconds
         if self._timer is None:
             self._timer = loop.call_later(_LOOK, self._look, loop)
+        return scope
 
     def forget(self, scope: asyncio.Timeout) -> None:
         """
         Let a scope be: it is over.
 
-        :param scope: which may never have been watched.
+        :param scope: of :meth:`within`.
         """
         self._times.pop(scope, None)
 
