@@ -8,16 +8,14 @@ would lose are kept in pieces, for as long as a clear of such a run is likely: i
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Iterable, Iterator, Set
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_asposeocr.batches.documents import DONE, BatchDocument, DocumentStatus
-from airflow_provider_asposeocr.batches.lines import entries_in, line_of
+from airflow_provider_asposeocr.batches.lines import entries_in
 from airflow_provider_asposeocr.batches.names import canonical
-from airflow_provider_asposeocr.batches.pieces import Pieces
-from airflow_provider_asposeocr.batches.slots import RETENTION
+from airflow_provider_asposeocr.batches.pieces import Facts, Pieces
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -48,25 +46,24 @@ def keep_what_goes(manifest: ObjectStoragePath, place: ObjectStoragePath, task: 
 
 
 def _pieces(place: ObjectStoragePath, task: str) -> Pieces:
-    return Pieces(place, "before", functools.partial(_worth_keeping, task))
+    return Pieces(place, "before", functools.partial(_facts_of, task))
 
 
-def _worth_keeping(task: str, entries: Iterable[dict[str, Any]]) -> list[bytes]:
-    """The newest line of each document on which a bill hangs that is not too old."""
-    kept: dict[str, tuple[tuple[float, int], bytes]] = {}
-    oldest = time.time() - RETENTION.total_seconds()
-    for entry in _of(task, entries):
-        with suppress(ValueError, TypeError):
-            document = BatchDocument.remembered(entry)
-            age = float(document.submitted_at or 0.0), document.stage
-            is_paid = document.status in DONE or document.status is DocumentStatus.RUNNING
-            image = canonical(document.image)
-            if is_paid and age[0] > oldest and (image not in kept or kept[image][0] <= age):
-                kept[image] = age, line_of(entry)
-    return [line for _, line in kept.values()]
+def _facts_of(task: str, entry: dict[str, Any]) -> Facts | None:
+    """Those of a document of this task on which a bill hangs."""
+    if not _is_of(task, entry):
+        return None
+    with suppress(ValueError, TypeError):
+        document = BatchDocument.remembered(entry)
+        at = float(document.submitted_at or 0.0)
+        if document.status in DONE or document.status is DocumentStatus.RUNNING:
+            return canonical(document.image), (at, document.stage), at
+    return None
 
 
 def _of(task: str, entries: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for entry in entries:
-        if str(entry.get("run") or "").startswith(f"{task}/") and isinstance(entry.get("image"), str):
-            yield entry
+    return (entry for entry in entries if _is_of(task, entry))
+
+
+def _is_of(task: str, entry: dict[str, Any]) -> bool:
+    return str(entry.get("run") or "").startswith(f"{task}/") and isinstance(entry.get("image"), str)

@@ -9,14 +9,12 @@ read since it began, which only that run can tell.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_asposeocr.batches.lines import line_of
-from airflow_provider_asposeocr.batches.pieces import Pieces
-from airflow_provider_asposeocr.batches.slots import RETENTION
+from airflow_provider_asposeocr.batches.pieces import Facts, Pieces
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -44,29 +42,18 @@ def ended(place: ObjectStoragePath, run: str) -> dict[str, Any] | None:
     :param place: the folder of what task instances have left behind.
     :param run: the task instance.
     """
-    ends = ((_age(entry), entry) for entry in _pieces(place).read() if entry.get("run") == run)
-    last = max(((age, entry) for age, entry in ends if age is not None), key=itemgetter(0), default=None)
+    ends = ((_facts_of(entry), entry) for entry in _pieces(place).read() if entry.get("run") == run)
+    last = max(((facts[1], entry) for facts, entry in ends if facts is not None), key=itemgetter(0), default=None)
     return None if last is None else last[1]
 
 
 def _pieces(place: ObjectStoragePath) -> Pieces:
-    return Pieces(place, "ended", _worth_keeping)
+    return Pieces(place, "ended", _facts_of)
 
 
-def _worth_keeping(entries: Iterable[dict[str, Any]]) -> list[bytes]:
-    """The last end of each task instance that is not too old."""
-    kept: dict[str, tuple[tuple[int, float], bytes]] = {}
-    oldest = time.time() - RETENTION.total_seconds()
-    for entry in entries:
-        run, age = str(entry.get("run")), _age(entry)
-        if age is not None and age[1] > oldest and (run not in kept or kept[run][0] <= age):
-            kept[run] = age, line_of(entry)
-    return [line for _, line in kept.values()]
-
-
-def _age(entry: Mapping[str, Any]) -> tuple[int, float] | None:
-    """What tells which of two ends is the later one; ``None`` where a line says nothing of use."""
+def _facts_of(entry: Mapping[str, Any]) -> Facts | None:
     with suppress(KeyError, ValueError, TypeError, OverflowError):
         float(entry.get("since", 0.0))
-        return int(entry["ends"]), float(entry["ended_at"])
+        ended_at = float(entry["ended_at"])
+        return str(entry.get("run")), (int(entry["ends"]), ended_at), ended_at
     return None

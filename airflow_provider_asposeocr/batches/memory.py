@@ -150,11 +150,12 @@ class BatchMemory:
         self._store, self.slots = left, Slots(left)
         return dict(header)
 
-    def keep_header(self, header: Mapping[str, Any]) -> None:
+    def keep_header(self, header: Mapping[str, Any]) -> Mapping[str, Any]:
         """
         Remember the batch as a whole.
 
         :param header: plain JSON.
+        :returns: the same, with what is remembered besides.
         """
         self.since = min(self.since, float(header.get("began_at") or math.inf))
         kept = {**header, "run": self.run, "keys": self.slots.keys, "pieces": self._pieces, "lists": self._lists}
@@ -162,6 +163,7 @@ class BatchMemory:
             kept["since"] = self.since
         self._store.set(HEADER, kept, retention=RETENTION)
         self._header = header
+        return kept
 
     def keep_calls(self, calls: int) -> None:
         """
@@ -372,10 +374,10 @@ class BatchMemory:
         :param header: as of :meth:`keep_header`.
         :param may_bill_again: whether a clear may read anew what the manifest says.
         """
-        self.keep_header({**header, "finished": True})
+        kept = self.keep_header({**header, "finished": True})
         if may_bill_again and isinstance(self._store, FileStore):
             # It goes with the work folder.
-            keep_end(self._work.parent, self._store.get(HEADER, {}))
+            keep_end(self._work.parent, kept)
         self._remove_work()
 
     def _remove_work(self) -> None:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_asposeocr.batches.lines import entries_in, names_in, put
+from airflow_provider_asposeocr.batches.lines import entries_in, line_of, names_in, put
+from airflow_provider_asposeocr.batches.slots import RETENTION
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+Facts = tuple[str, tuple[float, float], float]
+"""What an entry is about; what tells which of two about the same is the later one; its time, in seconds."""
 _MOST_PIECES = 16
 """Pieces that are read as such by each run; then they become one."""
 
@@ -22,16 +26,16 @@ _MOST_PIECES = 16
 @dataclass(frozen=True, slots=True)
 class Pieces:
     """
-    Lines of one kind.
+    Lines of one kind. The last one about each thing is kept for as long as a clear is likely.
 
     :param place: the folder of the pieces.
     :param kind: their name begins so.
-    :param worth_keeping: returns the lines that are to be kept of what some entries say, each once.
+    :param facts_of: returns those of an entry; ``None`` where it is not worth keeping.
     """
 
     place: ObjectStoragePath
     kind: str
-    worth_keeping: Callable[[Iterable[dict[str, Any]]], list[bytes]]
+    facts_of: Callable[[dict[str, Any]], Facts | None]
 
     def read(self) -> Iterator[dict[str, Any]]:
         """Read them all, also where other task instances make one of the pieces meanwhile."""
@@ -49,7 +53,7 @@ class Pieces:
         :param entries: plain JSON, each.
         """
         added = list(entries)
-        kept = self.worth_keeping(added)
+        kept = self._worth_keeping(added)
         if not kept:
             return
         files = self._files()
@@ -57,11 +61,23 @@ class Pieces:
             files = []
         else:
             # Others may do so at the same time, and what stands in two pieces then becomes one line again.
-            kept = self.worth_keeping(chain((entry for file in files for entry in entries_in(file)), added))
+            kept = self._worth_keeping(chain((entry for file in files for entry in entries_in(file)), added))
         put(self.place / f"{self.kind}-{secrets.token_hex(6)}.jsonl", b"".join(kept))
         for file in files:
             with suppress(FileNotFoundError):
                 file.unlink()
+
+    def _worth_keeping(self, entries: Iterable[dict[str, Any]]) -> list[bytes]:
+        kept: dict[str, tuple[tuple[float, float], bytes]] = {}
+        oldest = time.time() - RETENTION.total_seconds()
+        for entry in entries:
+            facts = self.facts_of(entry)
+            if facts is None:
+                continue
+            subject, age, at = facts
+            if at > oldest and (subject not in kept or kept[subject][0] <= age):
+                kept[subject] = age, line_of(entry)
+        return [line for _, line in kept.values()]
 
     def _files(self) -> list[ObjectStoragePath]:
         pattern = rf"{self.kind}-[0-9a-f]{{12}}\.jsonl"
