@@ -113,11 +113,18 @@ def deferred_by(operator: AsposeOcrBatchOperator, context: Any) -> Any:
 
 def to_the_end(make: Callable[[], AsposeOcrBatchOperator], context: Any, trigger: Any, clock: Clock) -> Any:
     """Wake a deferred batch until it is done, two minutes at a time, and return its XCom."""
+    return to_the_last_event(make, context, trigger, clock)[0]
+
+
+def to_the_last_event(
+    make: Callable[[], AsposeOcrBatchOperator], context: Any, trigger: Any, clock: Clock
+) -> tuple[Any, dict[str, Any]]:
+    """The same, and return the event that woke it last, too."""
     for _ in range(200):
         clock.now += 120
         event = event_of_batch(trigger.serialize()[1])
         try:
-            return woken(make(), context, event)
+            return woken(make(), context, event), event
         except TaskDeferred as again:
             trigger = again.trigger
     raise AssertionError("not finished after 200 wakes")

@@ -82,6 +82,14 @@ def test_what_may_be_billed_each_time_is_submitted_no_more_often_for_tries(
     assert slow_emulator.calls().accepted == 6
 
 
+def paused(images: Any, outbox: Path, context: Any, emulator: EmulatorServer) -> None:
+    """Let a try end before it comes to all of its documents."""
+    emulator.add_faults([AWAY])
+    with pytest.raises(AsposeOcrBatchPausedError):
+        batch(images, outbox, max_concurrency=1).execute(context)
+    emulator.clear_faults()
+
+
 @pytest.mark.parametrize(
     ("submissions", "leave", "accepted", "said"),
     [
@@ -104,10 +112,7 @@ def test_a_worker_that_dies_while_it_submits_leaves_a_document_in_doubt(
 ) -> None:
     """The error says what can be done, and only that."""
     images = [str(inbox / "2023" / "0.png")]
-    emulator.add_faults([AWAY])
-    with pytest.raises(AsposeOcrBatchPausedError):
-        batch(images, outbox).execute(context)
-    emulator.clear_faults()
+    paused(images, outbox, context, emulator)
     # What is kept right before a POST, which that worker did not outlive.
     for slots in (value for key, value in store.kept.items() if key != "aspose_ocr_batch"):
         for entry in slots.values():
@@ -121,14 +126,6 @@ def test_a_worker_that_dies_while_it_submits_leaves_a_document_in_doubt(
         with pytest.raises(AsposeOcrBatchError, match=re.escape(said)):
             again.execute(context)
     assert emulator.calls().accepted - before == accepted
-
-
-def paused(images: Any, outbox: Path, context: Any, emulator: EmulatorServer) -> None:
-    """Let a try end before it comes to all of its documents."""
-    emulator.add_faults([AWAY])
-    with pytest.raises(AsposeOcrBatchPausedError):
-        batch(images, outbox, max_concurrency=1).execute(context)
-    emulator.clear_faults()
 
 
 @pytest.mark.parametrize("fault", [{"kind": "reset_after"}, {"kind": "error", "messages": ["bad"]}])

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_asposeocr.emulator import EmulatorServer
 from airflow_provider_asposeocr.exceptions import AsposeOcrBatchError, AsposeOcrInputError
@@ -22,9 +22,8 @@ from tests.unit.batches.batch_stubs import (
     StrictStore,
     batch,
     deferred_by,
-    event_of_batch,
     task_instance,
-    to_the_end,
+    to_the_last_event,
 )
 from tests.unit.storage.outputs import QUIET
 from tests.unit.storage.storages import Moody
@@ -61,16 +60,9 @@ def test_a_batch_that_is_woken_twice_by_its_last_event_bills_once(
 ) -> None:
     operator = batch(inbox, outbox, resubmit_on_clear=True, **DEFERRED)
     context: Any = run()
-    with pytest.raises(TaskDeferred) as deferred:
-        operator.execute(context)
-    for _ in range(200):
-        clock.now += 120
-        event = event_of_batch(deferred.value.trigger.serialize()[1])
-        try:
-            assert operator.execute_complete(context, event)["completed"] == 6
-            break
-        except TaskDeferred as again:
-            deferred.value.trigger = again.trigger
+    trigger = deferred_by(operator, context)
+    xcom, event = to_the_last_event(lambda: operator, context, trigger, clock)
+    assert xcom["completed"] == 6
     assert operator.execute_complete(context, event)["skipped"] == 6
     assert slow_emulator.calls().accepted == 6
 
@@ -199,8 +191,9 @@ def test_a_batch_that_is_told_to_remember_nothing_bills_once_when_woken_twice(
     context: Any = run()
     operator = batch(inbox, outbox, overwrite=True, durable=False, **DEFERRED)
     trigger = deferred_by(operator, context)
-    assert to_the_end(lambda: operator, context, trigger, clock)["completed"] == 6
-    assert operator.execute_complete(context, {"status": "ended", "ended": []})["skipped"] == 6
+    xcom, event = to_the_last_event(lambda: operator, context, trigger, clock)
+    assert xcom["completed"] == 6
+    assert operator.execute_complete(context, event)["skipped"] == 6
     assert slow_emulator.calls().accepted == 6
     assert batch(inbox, outbox, overwrite=True, durable=False, **DEFERRED).durable is False
 

@@ -132,16 +132,32 @@ def test_threads_share_the_refusal_of_a_wrong_secret(emulator, define_connection
 @pytest.fixture
 def slow_desk(raw_server):
     """A server, an event that is set when it is asked for a token, and one that lets it answer."""
+    return desk(raw_server, answer(200, {"access_token": "x", "expires_in": 3600}))
+
+
+def desk(raw_server, token):
     asked, go = threading.Event(), threading.Event()
 
     def script(received):
         if "token" in received.target:
             asked.set()
             go.wait(10)
-            return answer(200, {"access_token": "x", "expires_in": 3600})
+            return token
         return task_answer("Pending")
 
     return raw_server(script, tokens=False), asked, go
+
+
+async def fetching_without_its_waiter(hook, asked):
+    """Begin a call that fetches the token, and cancel another one that waits for that; return the first."""
+    first = asyncio.create_task(hook.get_status("RecognizeImage", JOB))
+    assert await asyncio.to_thread(asked.wait, 10)
+    waiter = asyncio.create_task(hook.get_status("RecognizeImage", JOB))
+    await asyncio.sleep(0.02)
+    waiter.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+    return first
 
 
 async def test_a_cancelled_fetch_is_taken_over_by_another(slow_desk):
@@ -177,28 +193,15 @@ async def test_a_fetch_that_its_callers_deadline_cuts_is_taken_over_by_another(s
 
 async def test_a_waiter_that_was_cancelled_leaves_no_failure_behind(raw_server):
     """asyncio would log a failure that nobody has asked for, long after, without a word on what it was about."""
-    asked, go = threading.Event(), threading.Event()
-
-    def script(received):
-        asked.set()
-        go.wait(10)
-        return answer(503)
-
-    raw_server(script, tokens=False)
+    _, asked, go = desk(raw_server, answer(503))
     complaints = []
     asyncio.get_running_loop().set_exception_handler(lambda _, complaint: complaints.append(complaint))
     async with AsposeOcrAsyncHook(retry_limit=0) as hook:
-        first = asyncio.create_task(hook.get_status("RecognizeImage", JOB))
-        assert await asyncio.to_thread(asked.wait, 10)
-        waiter = asyncio.create_task(hook.get_status("RecognizeImage", JOB))
-        await asyncio.sleep(0.02)
-        waiter.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiter
+        first = await fetching_without_its_waiter(hook, asked)
         go.set()
         with pytest.raises(AsposeOcrServiceError):
             await first
-    del first, waiter
+    del first
     gc.collect()
     assert complaints == []
 
@@ -206,13 +209,7 @@ async def test_a_waiter_that_was_cancelled_leaves_no_failure_behind(raw_server):
 async def test_a_cancelled_waiter_does_not_cancel_the_fetch(slow_desk):
     server, asked, go = slow_desk
     async with AsposeOcrAsyncHook() as hook:
-        first = asyncio.create_task(hook.get_status("RecognizeImage", JOB))
-        assert await asyncio.to_thread(asked.wait, 10)
-        waiter = asyncio.create_task(hook.get_status("RecognizeImage", JOB))
-        await asyncio.sleep(0.02)
-        waiter.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiter
+        first = await fetching_without_its_waiter(hook, asked)
         go.set()
         assert (await first).status is TaskStatus.PENDING
     assert sum("token" in received.target for received in server.requests) == 1
