@@ -184,7 +184,7 @@ class AirflowApi:
         }
         self.api("POST", f"dags/{dag_id}/clearTaskInstances", body)
 
-    # XComs and logs
+    # XComs, states and logs
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
         """The value of an XCom as it is stored: plain JSON, which is also what a downstream task gets."""
@@ -195,6 +195,12 @@ class AirflowApi:
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries"
         entries = self._list(path, "xcom_entries", {"map_index": map_index})
         return sorted(entry["key"] for entry in entries)
+
+    def state_store(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> dict[str, Any]:
+        """What the task state store of a task instance holds."""
+        path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/state-store"
+        entries = self._list(path, "task_state_store", {"map_index": map_index})
+        return {entry["key"]: entry["value"] for entry in entries}
 
     def task_log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
         """The log of one try, as the user sees it, one JSON object (or plain line) per line."""

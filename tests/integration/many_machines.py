@@ -113,12 +113,6 @@ class ManyMachines(RunningAirflow):
             if body["state"] == "deferred" and ((body["triggerer_job"] or {}).get("hostname") == machine)
         ]
 
-    def state_store(self, dag_id: str, run_id: str, task_id: str, map_index: int) -> dict[str, Any]:
-        """What the task state store of one mapped task instance holds."""
-        path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/state-store"
-        found = self._list(path, "task_state_store", {"map_index": map_index})
-        return {entry["key"]: entry["value"] for entry in found}
-
     def logs_on(self, machine: str, task_id: str) -> Counter[int]:
         """How many logs of a mapped task lie on a machine, by map index: of tries, or of what a triggerer watched."""
         pattern = re.compile(rf"task_id={re.escape(task_id)}/map_index=(\d+)/")

@@ -101,10 +101,7 @@ class Batch:
 
     def store(self) -> dict[str, dict[str, Any]]:
         """What the task state store knows of each document that is on its way."""
-        path = f"dags/{self.dag_id}/dagRuns/{self.run_id}/taskInstances/read/state-store"
-        answer = self.airflow.api("GET", path, params={"limit": 100})
-        assert answer["total_entries"] <= 100
-        values = {entry["key"]: entry["value"] for entry in answer["task_state_store"]}
+        values = self.airflow.state_store(self.dag_id, self.run_id, "read")
         values.pop("aspose_ocr_batch", None)
         return {document["image"]: document for slots in values.values() for document in slots.values()}
 

@@ -7,9 +7,9 @@ sixty tasks and a triggerer act is the operating system's, so that no two runs a
 
 **What is killed.** Only task processes that wait for a job or fetch its result, never one that submits: a process
 killed between the service's acceptance and the store's write leaves its job unknown to everybody, which is the gap that
-no client can close, and which has its own tests in ``test_ambiguous_submission.py``. The operator logs "Submitted ..."
-in the statement after the store's answer; so where a log file of the task shows that line, its job is known to all
-later tries, and any kill of any of its processes is safe, at any moment. No time is assumed.
+no client can close, and which has its own tests in ``test_ambiguous_submission.py``. So Airflow's task state store is
+asked: where it holds the job's id, all later tries know the job, and any kill of any of its processes is safe, at any
+moment. The line "Submitted ..." in the log comes before that, and proves nothing. No time is assumed.
 
 **What goes wrong.** A tenth of all calls: of those which poll, fetch or ask for a token, in every way; of the
 submissions in ways that certainly did not reach the service (429, 503). And of three documents, a twentieth, the
@@ -30,6 +30,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_asposeocr.emulator import EmulatorServer, TextReader
+from airflow_provider_asposeocr.jobs.memory import KEY as RECORD
 from tests.certificates import Authority
 from tests.integration.airflow_api import FINISHED_RUN_STATES
 from tests.integration.connections import connection_to
@@ -133,6 +134,7 @@ class Chaos:
     kills: list[tuple[float, TaskProcess]] = field(default_factory=list)
     triggerer_kills: list[float] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
+    _known: set[tuple[str, int]] = field(default_factory=set)
     _polls_at_kill: int = 0
     _restart: threading.Thread | None = None
     _failure: Exception | None = None
@@ -142,10 +144,12 @@ class Chaos:
         return time.monotonic() - self.started
 
     def job_is_known(self, task_id: str, map_index: int) -> bool:
-        """Whether a try of this task has come beyond the store's answer."""
-        folder = self.airflow.log_folder / f"dag_id={DAG_ID}" / f"run_id={self.run_id}" / f"task_id={task_id}"
-        logs = (folder / f"map_index={map_index}").glob("attempt=*.log*")
-        return any('"Submitted ' in log.read_text(errors="replace") for log in logs)
+        """Whether the task state store has the job's id, for any later try."""
+        if (task_id, map_index) not in self._known:
+            record = self.airflow.state_store(DAG_ID, self.run_id, task_id, map_index).get(RECORD) or {}
+            if record.get("ocr_task_id"):
+                self._known.add((task_id, map_index))
+        return (task_id, map_index) in self._known
 
     def kill_a_task(self) -> None:
         """Kill one process, of each mode in turn, if one may be killed now."""
@@ -296,6 +300,8 @@ def test_sixty_documents_are_accepted_once_each_and_read_or_told_to_be_ambiguous
             for ti in instances
             if ti.state == "failed"
         }
+    logs = [f"\nThe log of {document}:\n" + "\n".join(story) for document, story in stories.items()]
+    summary = "\n".join([summary, *logs])
     calls = emulator.calls()
     assert calls.accepted == 2 * DOCUMENTS_PER_MODE, summary
     assert set(calls.accepted_by_image.values()) == {1}
@@ -303,7 +309,7 @@ def test_sixty_documents_are_accepted_once_each_and_read_or_told_to_be_ambiguous
     assert texts == {document: text for document, text in documents.items() if document not in stories}, summary
     for (mode, number), story in stories.items():
         told = [line for line in story if "AsposeOcrAmbiguousSubmissionError" in line]
-        assert any(f"{mode}-{number:02}.png" in line and "RecognizeImage" in line for line in told), story
+        assert any(f"{mode}-{number:02}.png" in line and "RecognizeImage" in line for line in told), summary
     assert (state, len(stories)) == ("failed", len(LOST_ANSWERS)), summary
     assert len(chaos.kills) == TASK_KILLS
     assert len(chaos.triggerer_kills) == TRIGGERER_KILLS
