@@ -1,14 +1,15 @@
 """
-What a task has read in earlier runs into a folder, and is not in the list of the latest one.
+What a task has read in other runs into a folder, and the latest manifest does not say.
 
-The manifest is of one run. Where each run has a list of its own, as a day's folder, the lines that the next manifest
-would lose are kept in pieces, for as long as a clear of such a run is likely: its documents are not billed again.
+The manifest is of one run. Where each run has a list of its own, as a day's folder, or one that began earlier ends
+later, the lines that the next manifest would lose are kept in pieces, for as long as a clear of such a run is likely:
+its documents are not billed again.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -31,18 +32,27 @@ def read_before(place: ObjectStoragePath, task: str) -> Iterator[dict[str, Any]]
     yield from _of(task, _pieces(place, task).read())
 
 
-def keep_what_goes(manifest: ObjectStoragePath, place: ObjectStoragePath, task: str, stay: Set[str]) -> None:
+def keep_what_goes(
+    manifest: ObjectStoragePath, place: ObjectStoragePath, task: str, stay: Mapping[str, tuple[float, int]]
+) -> None:
     """
-    Keep the lines of a manifest that the next one will not have.
+    Keep the lines of a manifest that the next one will not have, or of which it will have an older one: another run may
+    have read a document since the batch whose manifest that is began.
 
     :param manifest: which is about to be replaced.
     :param place: the folder for the pieces.
     :param task: DAG and task, whose documents are kept.
-    :param stay: the canonical names of the documents that the next one will have.
+    :param stay: of each document that the next one will have, by its canonical name, how old its line is.
     """
-    _pieces(place, task).add(
-        entry for entry in _of(task, entries_in(manifest)) if canonical(entry["image"]) not in stay
-    )
+
+    def goes(entry: dict[str, Any]) -> bool:
+        name = canonical(entry["image"])
+        if name not in stay:
+            return True
+        facts = _facts_of(task, entry)
+        return facts is not None and facts[1] > stay[name]
+
+    _pieces(place, task).add(entry for entry in _of(task, entries_in(manifest)) if goes(entry))
 
 
 def _pieces(place: ObjectStoragePath, task: str) -> Pieces:
@@ -57,7 +67,7 @@ def _facts_of(task: str, entry: dict[str, Any]) -> Facts | None:
         document = BatchDocument.remembered(entry)
         at = float(document.submitted_at or 0.0)
         if document.status in DONE or document.status is DocumentStatus.RUNNING:
-            return canonical(document.image), (at, document.stage), at
+            return canonical(document.image), document.age, at
     return None
 
 

@@ -3,38 +3,26 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Iterable, Iterator, Mapping, Set
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec.structs import replace
 
 from airflow_provider_asposeocr.batches.documents import DONE, BatchDocument, DocumentStatus
-from airflow_provider_asposeocr.batches.lines import entry_of, line_of
-from airflow_provider_asposeocr.batches.listing import Listing, version_of
+from airflow_provider_asposeocr.batches.known import News, known_before, taken_over, versions_of
+from airflow_provider_asposeocr.batches.lines import line_of
+from airflow_provider_asposeocr.batches.listing import Listing
 from airflow_provider_asposeocr.batches.manifest import last_words
 from airflow_provider_asposeocr.batches.memory import BatchMemory
 from airflow_provider_asposeocr.batches.names import canonical, result_names
 from airflow_provider_asposeocr.batches.plan import BatchPlan
 from airflow_provider_asposeocr.batches.slots import printable
-from airflow_provider_asposeocr.exceptions import AsposeOcrError, AsposeOcrInputError
-from airflow_provider_asposeocr.storage.documents import storage_path
+from airflow_provider_asposeocr.exceptions import AsposeOcrInputError
 from airflow_provider_asposeocr.storage.failures import NOTHING_SENT, before_sending, remembering
 
 log = logging.getLogger(__name__)
 
-FETCHABLE = 24 * 3600.0
-"""
-Seconds for which the service keeps a result. Source: "Fetching image regions", docs.aspose.cloud/ocr/fetch-regions/.
-"""
-_LOOKERS = 16
-_MOST_SKEW = 60.0
-"""Seconds by which the clocks of two machines may differ."""
-_ONCE = 1.0
-"""In seconds since the epoch: nobody knows when."""
 MOST_ATTEMPTS = 6
 """At one document, or at one job's state, while others go well."""
 MOST_ERRORS = 2
@@ -86,42 +74,24 @@ def drawn_up(listing: Listing, plan: BatchPlan, memory: BatchMemory, *, durable:
     """
     spelt_alike = [canonical(image) for image in listing.images]
     with before_sending(f"{memory.folder} cannot be looked into"):
-        known = _known(memory, plan, frozenset(spelt_alike))
+        known = known_before(memory, plan, frozenset(spelt_alike))
     names = result_names(spelt_alike, listing.root)
     _refuse_to_replace_inputs(spelt_alike, names, plan)
     _refuse_to_add_inputs(listing, names, plan)
     versions = dict(listing.versions)
     if durable:
         again = (image for image, key in zip(listing.images, spelt_alike, strict=True) if key in known)
-        _look_at([image for image in again if image not in versions], versions, plan)
-    oldest = time.time() - FETCHABLE
+        versions |= versions_of([image for image in again if image not in versions], plan)
     for number, (image, key, name) in enumerate(zip(listing.images, spelt_alike, names, strict=True)):
         document = BatchDocument(image, number=number, name=name, version=versions.get(image), run=memory.run)
-        line = known.get(key)
-        old = BatchDocument.remembered(entry_of(line) or {}) if line else None
+        old = known.get(key)
         if old is not None:
-            document = replace(document, files=old.files, places=old.places)
-            same = old.fingerprint == plan.fingerprint and old.version is not None and old.version == document.version
-            if plan.resubmit_on_clear and old.reader == memory.run:
-                # A clear may replace them.
-                document = replace(document, read_by=memory.run if old.status in DONE else None)
-            elif same and durable:
-                if old.status in DONE:
-                    document = replace(
-                        old,
-                        image=image,
-                        number=number,
-                        name=name,
-                        run=memory.run,
-                        status=DocumentStatus.SKIPPED,
-                        submissions=0,
-                        errors=0,
-                        read_by=old.reader,
-                    )
-                elif old.ocr_task_id and old.status is DocumentStatus.RUNNING and (old.submitted_at or 0) > oldest:
-                    document = replace(
-                        old, image=image, number=number, name=name, run=memory.run, error=None, submissions=0, errors=0
-                    )
+            is_own = old.reader == memory.run
+            # What this task instance has read, it may replace after a clear.
+            read_by = memory.run if is_own and old.status in DONE else None
+            document = replace(document, files=old.files, places=old.places, read_by=read_by)
+            if durable and not (is_own and plan.resubmit_on_clear):
+                document = taken_over(old, document, plan, document.version) or document
         yield replace(document, fingerprint=plan.fingerprint)
 
 
@@ -168,8 +138,7 @@ def gone_on_with(header: Mapping[str, Any], plan: BatchPlan, memory: BatchMemory
     underway = memory.slots.documents
 
     def lines() -> Iterator[bytes]:
-        for document, _ in last_words(memory):
-            now = _begun(document, plan, cleared=cleared)
+        for document, now in _gone_on_with(memory, plan, cleared=cleared):
             start.total += 1
             start.submissions += document.submissions
             start.count(now.status)
@@ -205,7 +174,16 @@ def looked_at(header: Mapping[str, Any], plan: BatchPlan, memory: BatchMemory, *
     :raises AsposeOcrBatchError: where the list is gone.
     """
     memory.recover(int(header["total"]))
-    return [_begun(document, plan, cleared=cleared) for document, _ in last_words(memory)]
+    return [now for _, now in _gone_on_with(memory, plan, cleared=cleared)]
+
+
+def _gone_on_with(
+    memory: BatchMemory, plan: BatchPlan, *, cleared: bool
+) -> Iterator[tuple[BatchDocument, BatchDocument]]:
+    """Each document as an earlier try has left it, and as one begins with it now, after what others have done since."""
+    news = News.since(memory, plan)
+    left = ((document, _begun(document, plan, cleared=cleared)) for document, _ in last_words(memory))
+    return news.told_to(left) if news else left
 
 
 def resubmits_in_doubt(plan: BatchPlan, document: BatchDocument) -> bool:
@@ -245,60 +223,6 @@ def _way_out(plan: BatchPlan, old: BatchDocument) -> str:
     if plan.resubmit_on_ambiguity:
         return f", as {old.submissions} submissions in all: clear the task to submit it anew"
     return ": clear the task to submit it anew, or set resubmit_on_ambiguity=True"
-
-
-def _known(memory: BatchMemory, plan: BatchPlan, wanted: Set[str]) -> dict[str, bytes]:
-    """
-    The lines of what this task has done before, in this run or an earlier one, by canonical image.
-
-    Several files may speak of a document: the manifests of chunks that were cut otherwise then, the journal of a run
-    that failed for good. What was submitted last counts, and of one submission what it has come to, whatever the files
-    are called and in whichever order they are read.
-    """
-    known: dict[str, tuple[tuple[float, int], bytes | None]] = {}
-    latest = time.time() + _MOST_SKEW
-    for entry in memory.earlier():
-        run, image = str(entry.get("run") or ""), entry.get("image")
-        if "/".join(run.split("/")[:2]) != memory.task:
-            if plan.overwrite:
-                continue
-            raise AsposeOcrInputError(
-                f"{memory.folder} holds the results of another task ({run}). Set overwrite=True to replace them, or "
-                f"give each task its own output_path. {NOTHING_SENT}"
-            )
-        if isinstance(image, str) and (key := canonical(image)) in wanted:
-            with suppress(ValueError, TypeError):
-                document = BatchDocument.remembered(entry)
-                submitted_at = float(document.submitted_at or 0.0)
-                if submitted_at > latest:
-                    # By a clock that was ahead. It would win over what was read since, until that time has come.
-                    submitted_at = _ONCE
-                age = submitted_at, document.stage
-                if key not in known or known[key][0] <= age:
-                    # A run that is cleared is no new one: what others have read since it first began is as new.
-                    is_as_new = submitted_at >= memory.since and not plan.resubmit_on_clear
-                    counts = not plan.overwrite or document.reader == memory.run or is_as_new
-                    known[key] = age, line_of(entry) if counts else None
-    return {key: line for key, (_, line) in known.items() if line is not None}
-
-
-def _look_at(images: list[str], versions: dict[str, str], plan: BatchPlan) -> None:
-    """Find the versions of documents that the user has named one by one."""
-
-    def look(image: str) -> str | None:
-        try:
-            return version_of(image, plan.storage_conn_id)
-        except AsposeOcrError:
-            # It is told when its turn comes.
-            return None
-
-    for image in images[:1]:
-        with suppress(AsposeOcrError):
-            # What this process has listed before may not be true any more.
-            storage_path(image, plan.storage_conn_id).fs.invalidate_cache()
-    with ThreadPoolExecutor(_LOOKERS) as lookers:
-        found = zip(images, lookers.map(look, images), strict=True)
-        versions.update({image: version for image, version in found if version})
 
 
 def _refuse_to_replace_inputs(images: list[str], names: list[str], plan: BatchPlan) -> None:

@@ -99,6 +99,11 @@ class BatchDocument(Value, frozen=True):
         """How far its submission is: a job that runs in one file has ended in the file of who has fetched it."""
         return 2 if self.status in DONE else int(self.status is not DocumentStatus.RUNNING)
 
+    @property
+    def age(self) -> tuple[float, int]:
+        """Which of two lines about it is the later one: by when it was submitted, and how far that has come."""
+        return float(self.submitted_at or 0.0), self.stage
+
     def failed(self, error: AsposeOcrError, *, in_doubt: bool = False) -> BatchDocument:
         """
         Return the document as it is after its submission or its job failed.

@@ -138,19 +138,19 @@ def write_manifest(memory: BatchMemory, total: int) -> Summary:
     :raises AsposeOcrBatchError: where the list is gone, or a part of it, or the manifest cannot be written.
     """
     summary = Summary()
-    images: set[str] = set()
+    ages: dict[str, tuple[float, int]] = {}
     with (
         remembering(f"The manifest {memory.manifest} cannot be written"),
         tempfile.SpooledTemporaryFile(_IN_MEMORY) as spooled,
     ):
         for document, line in last_words(memory):
             summary.add(document)
-            images.add(canonical(document.image))
+            ages[canonical(document.image)] = document.age
             spooled.write(line.rstrip(b"\n") + b"\n")
         if summary.documents != total:
             raise memory.lost(total, summary.documents)
         memory.bytes_written += spooled.tell()
         spooled.seek(0)
-        memory.keep_what_goes(images)
+        memory.keep_what_goes(ages)
         write_file(cast("BinaryIO", spooled), memory.manifest)
     return summary

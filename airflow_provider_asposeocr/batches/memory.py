@@ -20,7 +20,7 @@ import posixpath
 import re
 import secrets
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -331,11 +331,11 @@ class BatchMemory:
         """DAG and task."""
         return "/".join(self.run.split("/")[:2])
 
-    def keep_what_goes(self, stay: Set[str]) -> None:
+    def keep_what_goes(self, stay: Mapping[str, tuple[float, int]]) -> None:
         """
-        Keep what the manifest of an earlier run says of documents that are not in the list any more.
+        Keep what the manifest of another run says of documents that are not in the list, or were read later there.
 
-        :param stay: the canonical names of those that are.
+        :param stay: of those in the list, by their canonical names, how old their lines are.
         """
         keep_what_goes(self.manifest, self._work.parent, self.task, stay)
 
