@@ -92,7 +92,7 @@ def entries_in(path: ObjectStoragePath) -> Iterator[dict[str, Any]]:
 
 def put(path: ObjectStoragePath, content: bytes) -> None:
     """
-    Write a small file whole or not at all, and make its folder.
+    Write a small file whole or not at all, also where the power is lost, and make its folder.
 
     :param path: which; what is there is replaced.
     :param content: what.
@@ -101,7 +101,10 @@ def put(path: ObjectStoragePath, content: bytes) -> None:
         target = Path(path.path)
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-        partial.write_bytes(content)
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(partial, target)  # noqa: PTH105 - one system call
     else:
         # On other storages a file is there when it is whole.

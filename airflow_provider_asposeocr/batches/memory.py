@@ -14,7 +14,7 @@ manifest.
 from __future__ import annotations
 
 import hashlib
-import json
+import logging
 import math
 import posixpath
 import re
@@ -28,9 +28,11 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_asposeocr.batches.before import keep_what_goes, read_before
 from airflow_provider_asposeocr.batches.documents import BatchDocument, DocumentStatus
 from airflow_provider_asposeocr.batches.ended import ended, keep_end
+from airflow_provider_asposeocr.batches.file_store import FileStore
 from airflow_provider_asposeocr.batches.lines import entries_in, entry_of, line_of, lines_in, names_in, put
 from airflow_provider_asposeocr.batches.slots import HEADER, RETENTION, Slots
-from airflow_provider_asposeocr.exceptions import AsposeOcrBatchError
+from airflow_provider_asposeocr.events import Event, warned
+from airflow_provider_asposeocr.exceptions import AsposeOcrBatchError, AsposeOcrBatchRefusedError
 from airflow_provider_asposeocr.jobs.memory import TaskStateStore
 from airflow_provider_asposeocr.storage.failures import before_sending, remembering
 from airflow_provider_asposeocr.storage.lineage import LOCAL_PROTOCOLS
@@ -39,59 +41,13 @@ from airflow_provider_asposeocr.storage.writing import make_folder
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+log = logging.getLogger(__name__)
+
 WORK_FOLDER = ".aspose-ocr"
 MANIFEST = "manifest"
 TABLE = "results"
 PIECE_LINES = 500
 """Changes after which the journal gets a new piece."""
-
-
-class FileStore:
-    """
-    Stands in for Airflow's task state store where there is none: a file per key.
-
-    :param folder: where.
-    """
-
-    def __init__(self, folder: ObjectStoragePath) -> None:
-        self._folder = folder
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """
-        Return a value.
-
-        :param key: its name.
-        :param default: what to return where there is none.
-        """
-        path = self._folder / f"{key}.json"
-        with remembering(f"{path} cannot be read"):
-            try:
-                with path.open("rb") as file:
-                    return json.loads(file.read())
-            except (FileNotFoundError, NotADirectoryError, ValueError):
-                return default
-
-    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
-        """
-        Keep a value.
-
-        :param key: its name.
-        :param value: plain JSON.
-        :param retention: is not kept to: the folder goes with the batch.
-        """
-        path = self._folder / f"{key}.json"
-        with remembering(f"{path} cannot be written"):
-            put(path, json.dumps(value).encode())
-
-    def delete(self, key: str) -> None:
-        """
-        Forget a value.
-
-        :param key: its name.
-        """
-        path = self._folder / f"{key}.json"
-        with remembering(f"{path} cannot be deleted"), suppress(FileNotFoundError):
-            path.unlink()
 
 
 class BatchMemory:
@@ -125,30 +81,65 @@ class BatchMemory:
 
     # The header
 
-    def header(self, *, woken: bool = False) -> dict[str, Any] | None:
+    def header(self, *, may_run: bool = False) -> dict[str, Any] | None:
         """
         Return what was remembered of the batch as a whole; ``None`` where nothing was.
 
-        :param woken: whether jobs may run: the batch was deferred.
+        :param may_run: whether jobs may run though no store knows of them: it was deferred, or this is a retry.
+        :raises AsposeOcrBatchError: where that cannot be read, and jobs may run.
+        :raises AsposeOcrInputError: where it cannot be read before anything is sent.
         """
-        header = self._store.get(HEADER)
+        what = f"{self.folder} cannot be looked into"
+        try:
+            header = self._left_in_files()
+        except Exception:
+            with (remembering if may_run or self._store.get(HEADER) is not None else before_sending)(what):
+                raise
+        if header is None:
+            header = self._store.get(HEADER)
         if not isinstance(header, Mapping):
-            with (remembering if woken else before_sending)(f"{self.folder} cannot be looked into"):
-                header = self._left_in_files() or ended(self._work.parent, self.run)
+            with (remembering if may_run else before_sending)(what):
+                header = ended(self._work.parent, self.run)
         self._header = header if isinstance(header, Mapping) else {}
         self.since = float(self._header.get("since") or self._header.get("began_at") or math.inf)
         return dict(header) if isinstance(header, Mapping) else None
 
     def _left_in_files(self) -> dict[str, Any] | None:
-        """What a try has left that had no store: Airflow has been upgraded to 3.3 since. It stays there."""
+        """
+        What a try has left that had no store: Airflow has been upgraded to 3.3 since, or the task was told to remember
+        nothing then. It stays there. The list is of the try that has begun last, so that no header in a store is of it.
+        """
         if isinstance(self._store, FileStore) or self._work.name not in names_in(self._work.parent):
             return None
         left = FileStore(self._work)
         header = left.get(HEADER)
         if not isinstance(header, Mapping):
             return None
+        try:
+            self._store.delete(HEADER)
+        except Exception as error:  # noqa: BLE001 - it may be why the task was told to remember nothing
+            warned(
+                log, Event.RECORD_FAILED, "What the store knows of an earlier list could not be forgotten: %s", error
+            )
         self._store, self.slots = left, Slots(left)
         return dict(header)
+
+    def header_of_deferral(self) -> dict[str, Any] | None:
+        """
+        Return what was remembered when the batch was deferred; ``None`` where it has ended since and left nothing.
+
+        :raises AsposeOcrBatchRefusedError: where it is gone, and jobs may run: no retry may bill them again.
+        """
+        header = self.header(may_run=True)
+        with remembering(f"{self.manifest} cannot be read"):
+            if header is not None or any(entry.get("run") == self.run for entry in entries_in(self.manifest)):
+                return header
+        raise AsposeOcrBatchRefusedError(
+            f"What this batch has remembered in {self._work} is gone: has the folder been deleted, or is its volume "
+            "not mounted? Its jobs have been billed, and no more were submitted. Their ids are in the log; the results "
+            "can be fetched by them for 24 hours, by the sensor or by get_task of the hook. Put the folder back and "
+            "clear the task: it goes on. Without it, a clear reads everything anew that has no result, which is billed."
+        )
 
     def keep_header(self, header: Mapping[str, Any]) -> Mapping[str, Any]:
         """
@@ -364,7 +355,8 @@ class BatchMemory:
         self.slots.clear()
         self.slots = Slots(self._store)
         with before_sending(f"{self._work} cannot be removed"):
-            self._remove_work()
+            # What is known of the batch stays known until there is another header.
+            self._remove_work(but=f"{HEADER}.json" if isinstance(self._store, FileStore) else None)
         self._pieces = self._lists = 0
 
     def end(self, header: Mapping[str, Any], *, may_bill_again: bool) -> None:
@@ -380,7 +372,14 @@ class BatchMemory:
             keep_end(self._work.parent, kept)
         self._remove_work()
 
-    def _remove_work(self) -> None:
+    def _remove_work(self, but: str | None = None) -> None:
+        names = names_in(self._work) if but is not None else ()
+        if but in names:
+            for name in names:
+                if name != but:
+                    with suppress(FileNotFoundError):
+                        self._work.fs.rm((self._work / name).path)
+            return
         with suppress(FileNotFoundError):
             self._work.fs.rm(self._work.path, recursive=True)
         if self._work.protocol in LOCAL_PROTOCOLS:

@@ -195,7 +195,7 @@ class AsposeOcrBatchOperator(OcrJobOperator):
         plan = self._plan(context)
         memory = self._remembered(context, plan)
         began_at = time.time()
-        header = memory.header() if durable else None
+        header = memory.header(may_run=getattr(context["ti"], "try_number", 1) > 1) if durable else None
         cleared = header is not None and header.get("max_tries") != plan.max_tries
         if header is not None and not cleared:
             # It may be one of a batch that has succeeded, whose XCom could not be pushed.
@@ -229,8 +229,9 @@ class AsposeOcrBatchOperator(OcrJobOperator):
         """
         self._context = context
         plan = self._plan(context)
-        memory = self._remembered(context, plan)
-        header = memory.header(woken=True)
+        # What `durable` says now is about the next tries.
+        memory = self._remembered(context, plan, woken=True)
+        header = memory.header_of_deferral()
         if header is None or header.get("finished") or "offset" not in header:
             # What is woken once more has succeeded already.
             return self._begin(context, durable=self.durable or header is not None)
@@ -402,10 +403,10 @@ class AsposeOcrBatchOperator(OcrJobOperator):
         listing = listed(self.images, self.storage_conn_id, plan.folder, *chosen)
         return list(drawn_up(listing, plan, memory, durable=durable))
 
-    def _remembered(self, context: Context, plan: BatchPlan) -> BatchMemory:
+    def _remembered(self, context: Context, plan: BatchPlan, *, woken: bool = False) -> BatchMemory:
         ti: Any = context["ti"]
         run = "/".join(str(part) for part in (ti.dag_id, ti.task_id, ti.run_id, getattr(ti, "map_index", -1)))
-        store: Any = context.get("task_state_store") if self.durable else None
+        store: Any = context.get("task_state_store") if self.durable or woken else None
         return BatchMemory(store, plan.folder, run)
 
     def deliver_task(self, context: Context, job: OcrJob, task: Any) -> NoReturn:
