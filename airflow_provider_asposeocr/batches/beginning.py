@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from airflow_provider_asposeocr.batches.documents import DONE, BatchDocument, DocumentStatus
 from airflow_provider_asposeocr.batches.known import News, known_before, taken_over, versions_of
-from airflow_provider_asposeocr.batches.lines import line_of
+from airflow_provider_asposeocr.batches.lines import entry_of, line_of, lines_in
 from airflow_provider_asposeocr.batches.listing import Listing
 from airflow_provider_asposeocr.batches.manifest import last_words
 from airflow_provider_asposeocr.batches.memory import BatchMemory
@@ -23,6 +23,7 @@ from airflow_provider_asposeocr.storage.failures import NOTHING_SENT, before_sen
 
 log = logging.getLogger(__name__)
 
+_LONGEST_LINE = 1024 * 1024
 MOST_ATTEMPTS = 6
 """At one document, or at one job's state, while others go well."""
 MOST_ERRORS = 2
@@ -70,11 +71,14 @@ def drawn_up(listing: Listing, plan: BatchPlan, memory: BatchMemory, *, durable:
     :param plan: what to do.
     :param memory: of this task instance.
     :param durable: whether what earlier tries and runs have done counts.
-    :raises AsposeOcrInputError: where the output folder is another task's, or a result would take an input's place.
+    :raises AsposeOcrInputError: where the output folder is another task's, or a result or the manifest would take the
+        place of an input, or of somebody's file.
     """
     spelt_alike = [canonical(image) for image in listing.images]
     with before_sending(f"{memory.folder} cannot be looked into"):
         known = known_before(memory, plan, frozenset(spelt_alike))
+    if not plan.overwrite:
+        _refuse_to_replace_others(memory)
     names = result_names(spelt_alike, listing.root)
     _refuse_to_replace_inputs(spelt_alike, names, plan)
     _refuse_to_add_inputs(listing, names, plan)
@@ -223,6 +227,20 @@ def _way_out(plan: BatchPlan, old: BatchDocument) -> str:
     if plan.resubmit_on_ambiguity:
         return f", as {old.submissions} submissions in all: clear the task to submit it anew"
     return ": clear the task to submit it anew, or set resubmit_on_ambiguity=True"
+
+
+def _refuse_to_replace_others(memory: BatchMemory) -> None:
+    """A file of somebody else may bear the name of the manifest."""
+    with before_sending(f"{memory.manifest} cannot be looked into"):
+        try:
+            first = next((line for _, line in lines_in(memory.manifest, longest=_LONGEST_LINE) if line.strip()), b"{}")
+        except ValueError:
+            first = b""
+    if entry_of(first) is None:
+        raise AsposeOcrInputError(
+            f"{memory.manifest} is no manifest of a batch, and would be replaced by one: set output_path to another "
+            f"folder, or overwrite=True. {NOTHING_SENT}"
+        )
 
 
 def _refuse_to_replace_inputs(images: list[str], names: list[str], plan: BatchPlan) -> None:

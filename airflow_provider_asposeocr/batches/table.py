@@ -20,14 +20,14 @@ from airflow_provider_asposeocr.api.endpoints import ResultShape
 from airflow_provider_asposeocr.api.results import result_type_named
 from airflow_provider_asposeocr.api.values import Value
 from airflow_provider_asposeocr.batches.documents import DONE, BatchDocument
-from airflow_provider_asposeocr.batches.lines import entries_in
+from airflow_provider_asposeocr.batches.lines import entries_in, names_in
 from airflow_provider_asposeocr.batches.memory import BatchMemory
 from airflow_provider_asposeocr.batches.plan import BatchPlan
 from airflow_provider_asposeocr.batches.slots import printable
 from airflow_provider_asposeocr.exceptions import AsposeOcrBatchError, AsposeOcrInputError
 from airflow_provider_asposeocr.extras import module_of_extra
 from airflow_provider_asposeocr.storage.documents import storage_path
-from airflow_provider_asposeocr.storage.failures import NOTHING_SENT, what_broke
+from airflow_provider_asposeocr.storage.failures import NOTHING_SENT, before_sending, what_broke
 from airflow_provider_asposeocr.storage.lineage import open_untracked
 from airflow_provider_asposeocr.storage.writing import write_file
 
@@ -56,6 +56,8 @@ COLUMNS = (
     ("run", "string"),
 )
 """The table's columns and their types, whatever is in them: each may be null."""
+_TELLING = {"document", "ocr_task_id", "status", "run"}
+"""Columns that no table of somebody else has, all of them."""
 ROWS_PER_GROUP = 10_000
 BYTES_PER_GROUP = 16 * 1024 * 1024
 LONGEST_TEXT = 16 * 1024 * 1024
@@ -74,14 +76,24 @@ def needs_arrow() -> tuple[Any, Any]:
     return module_of_extra("pyarrow", "parquet", purpose), module_of_extra("pyarrow.parquet", "parquet", purpose)
 
 
-def needs_a_table(plan: BatchPlan) -> None:
+def needs_a_table(memory: BatchMemory, plan: BatchPlan) -> None:
     """
     See, before anything is billed, that there can be a table.
 
+    :param memory: of the batch.
     :param plan: what to do.
-    :raises AsposeOcrInputError: where the extra is missing, or a region's numbers are beyond those of its columns.
+    :raises AsposeOcrInputError: where the extra is missing, a region's numbers are beyond those of its columns, or a
+        file of somebody else bears its name.
     """
     needs_arrow()
+    if not plan.overwrite:
+        with before_sending(f"{memory.table} cannot be looked into"):
+            is_in_the_way = memory.table.name in names_in(memory.folder) and not _is_ours(memory.table)
+        if is_in_the_way:
+            raise AsposeOcrInputError(
+                f"{memory.table} is no table of a batch, and would be replaced by one (results='parquet'): set "
+                f"output_path to another folder, or overwrite=True. {NOTHING_SENT}"
+            )
     for region in getattr(plan.typed_settings, "regions", ()):
         for number in (region.order, *region.rect.corners):
             if not -_BEYOND_INT32 <= number < _BEYOND_INT32:
@@ -89,6 +101,15 @@ def needs_a_table(plan: BatchPlan) -> None:
                     f"A region's number {number} is too large for the table (results='parquet'): it has 32 bits. "
                     f"{NOTHING_SENT}"
                 )
+
+
+def _is_ours(table: ObjectStoragePath) -> bool:
+    arrow, parquet = needs_arrow()
+    try:
+        with open_untracked(table, "rb") as file:
+            return set(parquet.read_schema(file).names) >= _TELLING
+    except arrow.ArrowInvalid:
+        return False
 
 
 def schema() -> Any:

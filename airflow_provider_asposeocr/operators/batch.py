@@ -207,7 +207,7 @@ class AsposeOcrBatchOperator(OcrJobOperator):
         else:
             if self.results == "parquet":
                 # Not where jobs are paid for: they are fetched, and a retry elsewhere may have it.
-                needs_a_table(plan)
+                needs_a_table(memory, plan)
             documents = self._drawn_up(plan, memory, durable=durable)
             if not documents and self.on_empty != "succeed":
                 sentence = f"There are no documents in {self.images!r:.200}. {NOTHING_SENT}"

@@ -226,8 +226,14 @@ class TestTrouble:
     def test_a_storage_that_does_not_take_it_is_told_and_a_retry_writes_it_for_nothing(
         self, service: EmulatorServer, inbox: Path, outbox: Path
     ) -> None:
-        (outbox / "results.parquet").mkdir(parents=True)
-        context = a_run()
+        context, image = a_run(), inbox / "2023" / "0.png"
+        good = image.read_bytes()
+        image.write_text("no image")
+        with pytest.raises(AsposeOcrBatchError, match="1 of 6 documents failed"):
+            batch(inbox, outbox, results="parquet").execute(context)
+        image.write_bytes(good)
+        (outbox / "results.parquet").unlink()
+        (outbox / "results.parquet").mkdir()
         with pytest.raises(AsposeOcrBatchError, match=r"could not be written: .*nothing is billed again") as raised:
             batch(inbox, outbox, results="parquet").execute(context)
         assert not isinstance(raised.value, AirflowFailException)
