@@ -69,15 +69,18 @@ class Pieces:
 
     def _worth_keeping(self, entries: Iterable[dict[str, Any]]) -> list[bytes]:
         kept: dict[str, tuple[tuple[float, float], bytes]] = {}
-        oldest = time.time() - RETENTION.total_seconds()
+        latest: dict[str, float] = {}
         for entry in entries:
             facts = self.facts_of(entry)
             if facts is None:
                 continue
             subject, age, at = facts
-            if at > oldest and (subject not in kept or kept[subject][0] <= age):
+            # The clock that the last one was written by may have been behind.
+            latest[subject] = max(at, latest.get(subject, 0.0))
+            if subject not in kept or kept[subject][0] <= age:
                 kept[subject] = age, line_of(entry)
-        return [line for _, line in kept.values()]
+        oldest = time.time() - RETENTION.total_seconds()
+        return [line for subject, (_, line) in kept.items() if latest[subject] > oldest]
 
     def _files(self) -> list[ObjectStoragePath]:
         pattern = rf"{self.kind}-[0-9a-f]{{12}}\.jsonl"

@@ -316,3 +316,46 @@ def test_fewer_retries_in_the_dag_file_make_no_older_end_the_last_one(
             assert batch(inbox / "2023", outbox, resubmit_on_clear=True).execute(context)["skipped"] == 3
         assert service.calls().accepted == completed
         context["ti"].max_tries = 1
+
+
+def test_an_end_written_by_a_clock_that_was_behind_is_still_the_last_one_when_the_pieces_become_one(
+    service: EmulatorServer, inbox: Path, outbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = [str(inbox / "2023" / "0.png")]
+    context, now = run(), time.time
+    batch(image, outbox, resubmit_on_clear=True).execute(context)
+    monkeypatch.setattr(time, "time", lambda: now() - 31 * 24 * 3600)
+    batch(image, outbox, resubmit_on_clear=True).execute(cleared(context))
+    monkeypatch.setattr(time, "time", now)
+    for number in range(17):
+        batch(image, outbox, resubmit_on_clear=True).execute(run(f"other-{number}"))
+    accepted = service.calls().accepted
+    assert batch(image, outbox, resubmit_on_clear=True).execute(context)["skipped"] == 1
+    assert service.calls().accepted == accepted
+
+
+@pytest.mark.parametrize("has_store", [False, True])
+def test_a_clear_of_a_run_that_overwrites_bills_nothing_that_a_clock_ahead_has_read(
+    service: EmulatorServer, inbox: Path, outbox: Path, monkeypatch: pytest.MonkeyPatch, has_store: bool
+) -> None:
+    """What was read since the cleared run began is as new, whatever the other machine's clock said."""
+    first, second = (run(name, **({"task_state_store": StrictStore()} if has_store else {})) for name in ("1", "2"))
+    now = time.time
+    batch(inbox / "2023", outbox, overwrite=True).execute(first)
+    monkeypatch.setattr(time, "time", lambda: now() + 3 * 24 * 3600)
+    batch(inbox / "2023", outbox, overwrite=True).execute(second)
+    monkeypatch.setattr(time, "time", now)
+    assert batch(inbox / "2023", outbox, overwrite=True).execute(cleared(first))["skipped"] == 3
+    assert service.calls().accepted == 6
+
+
+def test_a_clear_with_other_settings_may_replace_what_the_run_itself_has_read(
+    service: EmulatorServer, inbox: Path, outbox: Path, store: StrictStore
+) -> None:
+    image = [str(inbox / "2023" / "0.png")]
+    context = run(task_state_store=store)
+    batch(image, outbox, on_existing="fail").execute(context)
+    french: dict[str, Any] = {"on_existing": "fail", "settings": {"language": "French"}}
+    assert batch(image, outbox, **french).execute(cleared(context))["completed"] == 1
+    with pytest.raises(AsposeOcrInputError, match="Results are there already"):
+        batch(image, outbox, **french).execute(run("another", task_state_store=StrictStore()))
