@@ -51,10 +51,11 @@ def failure_of(
     reasons = "; ".join(each.error or f"{each.image}: not finished" for each in failed[:_TOLD])
     more = f"; and {number - _TOLD} more" if number > _TOLD else ""
     # Where the first failures end the batch, the others have not failed.
-    left = f" {stopped[0].upper()}{stopped[1:]}." if stopped else ""
+    left = f" It ends early: {stopped}." if stopped else ""
+    told = f": {reasons}{more}." if failed else "."
     kind = AsposeOcrBatchRefusedError if hopeless else AsposeOcrBatchError
     return kind(
-        f"{number} of {summary.documents} documents failed, see {manifest}: {reasons}{more}.{left} "
+        f"{number} of {summary.documents} documents failed, see {manifest}{told}{left} "
         + ("A retry would fail the same way." if hopeless else KEPT),
         endpoint=plan.endpoint.name,
     )

@@ -56,7 +56,7 @@ def test_max_failures_holds_over_all_deferrals_of_a_try(
         (inbox / f"bad-{at}.png").write_text("just text")
         images.insert(at, str(inbox / f"bad-{at}.png"))
     error = ended_by(images, outbox, context, clock, max_failures=most, max_concurrency=2)
-    assert f"More than max_failures={most} documents failed" in str(error)
+    assert f"more than max_failures={most} documents failed" in str(error)
     assert slow_emulator.calls().accepted <= 4
 
 

@@ -214,7 +214,7 @@ class TestNextRun:
     ) -> None:
         """To say that the list is gone would be to advise a second bill."""
         context = next_run("run")
-        with pytest.raises(AsposeOcrBatchError, match="Max_submissions=20 is reached"):
+        with pytest.raises(AsposeOcrBatchError, match="It ends early: max_submissions=20 is reached"):
             batch(many, Path(), output_path="moody://out", max_submissions=20).execute(context)
         monkeypatch.setattr(Moody, "exists", lambda *_, **__: False)
         assert batch(many, Path(), output_path="moody://out").execute(context)["completed"] == 30
@@ -337,7 +337,7 @@ class TestGuards:
     ) -> None:
         """It says what is left, and leaves what was begun to a try that is none."""
         context = next_run("run")
-        with pytest.raises(AsposeOcrBatchError, match="Max_submissions=20 is reached"):
+        with pytest.raises(AsposeOcrBatchError, match="It ends early: max_submissions=20 is reached"):
             batch(many, outbox, max_submissions=20).execute(context)
         for max_tries in (2, 5):
             context["ti"] = task_instance(max_tries=max_tries)
@@ -352,7 +352,7 @@ class TestGuards:
         service.add_faults(
             [{"kind": "error", "messages": ["bad"], "method": "POST", "path": "RecognizeImage", "count": None}]
         )
-        with pytest.raises(AsposeOcrBatchError, match="More than max_failures=2 documents failed"):
+        with pytest.raises(AsposeOcrBatchError, match="more than max_failures=2 documents failed"):
             batch(many, outbox, max_failures=2, max_concurrency=2, on_error="skip").execute(next_run("run"))
         assert service.calls().accepted <= 6
 
