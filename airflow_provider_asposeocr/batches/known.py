@@ -101,14 +101,7 @@ def known_before(memory: BatchMemory, plan: BatchPlan, wanted: Set[str]) -> Know
     return _last_words(entries(), memory, plan, wanted)
 
 
-def _last_words(
-    entries: Iterable[dict[str, Any]],
-    memory: BatchMemory,
-    plan: BatchPlan,
-    wanted: Set[str],
-    *,
-    of_others: bool = False,
-) -> Known:
+def _last_words(entries: Iterable[dict[str, Any]], memory: BatchMemory, plan: BatchPlan, wanted: Set[str]) -> Known:
     words: dict[str, _Word] = {}
     latest = time.time() + _MOST_SKEW
     for entry in entries:
@@ -117,8 +110,6 @@ def _last_words(
             continue
         with suppress(ValueError, TypeError):
             document = BatchDocument.remembered(entry)
-            if of_others and document.reader == memory.run:
-                continue
             submitted_at, stage = document.age
             # A run that is cleared is no new one: what others have read since it first began is as new.
             is_as_new = submitted_at >= memory.since and not plan.resubmit_on_clear
@@ -205,12 +196,15 @@ class News:
         :param plan: what to do.
         :raises AsposeOcrBatchError: where the storage is not well.
         """
-        images = (entry.get("image") for line in memory.listed() if (entry := entry_of(line)) is not None)
-        wanted = frozenset(canonical(image) for image in images if isinstance(image, str))
+        since = memory.since - FETCHABLE
         with remembering(f"{memory.folder} cannot be looked into"):
-            entries = (entry for entry in memory.earlier() if _is_of(memory, entry))
-            known = _last_words(entries, memory, plan, wanted, of_others=True)
-        return cls(known, plan, memory.since - FETCHABLE)
+            told = (entry for entry in memory.earlier() if _is_of_others(memory, entry, since))
+            first = next(told, None)
+            if first is None:
+                return cls(Known({}), plan, since)
+            images = (entry.get("image") for line in memory.listed() if (entry := entry_of(line)) is not None)
+            wanted = frozenset(canonical(image) for image in images if isinstance(image, str))
+            return cls(_last_words(itertools.chain((first,), told), memory, plan, wanted), plan, since)
 
     def __bool__(self) -> bool:
         return bool(self._known)
@@ -252,6 +246,14 @@ class News:
         # What they have written is the task's own.
         extra = tuple(file for file in document.files if file not in old.files)
         return replace(document, files=(*old.files, *extra), places=() if extra else old.places)
+
+
+def _is_of_others(memory: BatchMemory, entry: Mapping[str, Any], since: float) -> bool:
+    """Whether another task instance has read it, after a time. Most lines are neither: this is to be quick."""
+    reader = entry.get("read_by" if entry.get("status") == DocumentStatus.SKIPPED else "run")
+    submitted_at = entry.get("submitted_at")
+    is_after = isinstance(submitted_at, int | float) and submitted_at > since
+    return is_after and reader != memory.run and _is_of(memory, entry)
 
 
 def versions_of(images: list[str], plan: BatchPlan) -> dict[str, str]:
